@@ -1,0 +1,53 @@
+import type { Candidate } from '../decision/policy.ts';
+import type { EpochMs, FailureCode, Health, OperatorState } from '../study.ts';
+
+/** May a transfer to this backend be started now? If not, why, and when it is worth asking again (null: on a change). */
+export type Sendable = { readonly ok: true } | { readonly ok: false; readonly reason: string; readonly until: EpochMs | null };
+
+/** A backend as the API and the dashboard show it. */
+export interface BackendStatus {
+  readonly name: string;
+  readonly url: string;
+  readonly publicUrl: string;
+  readonly operator: OperatorState;
+  readonly weight: number;
+  readonly lanes: number;
+  readonly busyLanes: number;
+  readonly health: Health;
+  readonly healthReason: string | null;
+  readonly healthSince: EpochMs;
+  readonly version: string | null;
+  readonly latencyMs: number | null;
+  readonly studiesInFlight: number;
+  readonly instancesInFlight: number;
+  readonly bytesInFlight: number;
+  readonly retryAt: EpochMs | null;
+  readonly lastFailure: string | null;
+  readonly instances: number | null;
+  readonly diskBytes: number | null;
+}
+
+/**
+ * The backends as they are now: operator state and weight (durable), health from polling, lanes in use, back-off after failures.
+ * The rooms above ask it; it asks nobody but the ledger.
+ */
+export interface BackendPool {
+  names(): readonly string[];
+  status(name: string): BackendStatus | null;
+  statuses(): readonly BackendStatus[];
+  /** Fresh copies for a policy; one ledger query for all. */
+  candidates(): readonly Candidate[];
+  sendable(name: string, now: EpochMs): Sendable;
+  freeLanes(name: string): number;
+  setOperator(name: string, change: { state?: OperatorState; weight?: number | null }, now: EpochMs): BackendStatus;
+  /** A poll or any other exchange told something of its health. */
+  observed(name: string, observation: { at: EpochMs; up: boolean; reason: string | null; latencyMs: number | null; instances?: number | null; diskBytes?: number | null; version?: string | null }): void;
+  laneTaken(name: string): void;
+  laneFreed(name: string): void;
+  /** A transfer ended well: back-off is over. */
+  transferSucceeded(name: string, now: EpochMs): void;
+  /** A transfer failed: full-jitter back-off, 1 s to 60 s; returns when the next may start. */
+  transferFailed(name: string, code: FailureCode, detail: string, now: EpochMs): EpochMs;
+  /** Called after anything that may let a study be placed or a transfer start. Returns the way to stop listening. */
+  onChange(listener: (name: string) => void): () => void;
+}

@@ -1,0 +1,94 @@
+import type { Readable } from 'node:stream';
+import type { Arrival } from '../study.ts';
+
+/** What went wrong when talking to an Orthanc. Callers read the code, never the message. */
+export type OrthancErrorCode =
+  | 'unreachable' // no connection, or it broke before an answer
+  | 'timeout'
+  | 'unauthorized' // 401, 403
+  | 'not-found' // 404
+  | 'rejected' // another 4xx: what was asked is wrong, or the file is no DICOM
+  | 'server-error' // 5xx
+  | 'nonsense'; // an answer that is no answer to this question
+
+export class OrthancError extends Error {
+  readonly code: OrthancErrorCode;
+  /** Name of the Orthanc in the topology. */
+  readonly orthanc: string;
+  readonly status: number | null;
+  /** Orthanc's own words (`Message` or `Details` of its error answer), never containing patient data beyond what it says itself. */
+  readonly details: string | null;
+  constructor(orthanc: string, code: OrthancErrorCode, message: string, more?: { status?: number; details?: string; cause?: unknown }) {
+    super(message, more?.cause === undefined ? undefined : { cause: more.cause });
+    this.name = 'OrthancError';
+    this.code = code;
+    this.orthanc = orthanc;
+    this.status = more?.status ?? null;
+    this.details = more?.details ?? null;
+  }
+}
+
+export interface SystemInfo {
+  readonly name: string;
+  readonly version: string;
+  readonly dicomAet: string;
+  readonly dicomPort: number;
+  readonly overwriteInstances: boolean | null;
+  readonly ingestTranscoding: string | null;
+  readonly storageCompression: boolean | null;
+}
+
+/** Signals that exist on every version from 1.10.1; null where an Orthanc does not give one. */
+export interface LoadReading {
+  readonly latencyMs: number;
+  readonly jobsPending: number | null;
+  readonly jobsRunning: number | null;
+  readonly activeRequests: number | null;
+  readonly instances: number | null;
+  readonly diskBytes: number | null;
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  readonly timeoutMs?: number;
+}
+
+export type UploadStatus = 'Success' | 'AlreadyStored';
+
+/**
+ * One Orthanc's REST API, the part this project needs. All methods throw `OrthancError`. GETs whose kept-alive connection
+ * turned out to be closed are asked once more on a new one; nothing else is retried here.
+ */
+export interface Orthanc {
+  readonly name: string;
+  system(options?: CallOptions): Promise<SystemInfo>;
+  load(options?: CallOptions): Promise<LoadReading>;
+  /** Number of instances, from /statistics: ~1 ms. */
+  countInstances(options?: CallOptions): Promise<number>;
+  /** All ids, whole: paging has no stable order on 1.10.1. */
+  instanceIds(options?: CallOptions): Promise<readonly string[]>;
+  /**
+   * What the hook would have said of these, from the index (bulk-content, parents fetched once each); ids it does not hold are
+   * absent from the answer. Sizes are exact.
+   */
+  describe(ids: readonly string[], options?: CallOptions): Promise<readonly Arrival[]>;
+  /** File sizes in one call; ids it does not hold are absent. */
+  sizes(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, number>>;
+  /** MD5 it recorded on reception, lower case hex; null: it does not hold the instance. Where none was recorded, the file is read and hashed. */
+  md5(id: string, options?: CallOptions): Promise<string | null>;
+  /** The same for many, at most `concurrency` at a time. The first error aborts the rest. */
+  md5s(ids: readonly string[], concurrency: number, options?: CallOptions): Promise<ReadonlyMap<string, string | null>>;
+  /** How many instances of the study it holds; 0: it does not know the study. */
+  studyInstances(studyUid: string, options?: CallOptions): Promise<number>;
+  /** One synchronous peer-store job, never permissive. Its success is not proof. */
+  storeToPeer(peer: string, ids: readonly string[], options?: CallOptions): Promise<void>;
+  /** Cancels running peer-store jobs that carry any of these instances. Best effort: a stalled one ends when its own time-out says so. */
+  cancelStores(ids: readonly string[], options?: CallOptions): Promise<number>;
+  bulkDelete(ids: readonly string[], options?: CallOptions): Promise<void>;
+  delete(id: string, options?: CallOptions): Promise<void>;
+  /** POST /instances: the file as it is. */
+  upload(file: Readable | Buffer, options?: CallOptions): Promise<{ orthancId: string; status: UploadStatus }>;
+  peers(options?: CallOptions): Promise<readonly string[]>;
+  /** Closes idle connections. */
+  close(): void;
+}

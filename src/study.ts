@@ -1,0 +1,178 @@
+/**
+ * The words of the project as types. Everything else imports them from here; this file imports nothing.
+ *
+ * Times are milliseconds since the epoch (`EpochMs`), durations end in `Ms`, sizes are bytes.
+ */
+
+/** Milliseconds since 1970-01-01T00:00:00Z. */
+export type EpochMs = number;
+
+/** Injected wherever time matters, so that tests and the simulator give their own. */
+export type Clock = () => EpochMs;
+
+/**
+ * Where an instance stands on its front.
+ *
+ * - `held`: on the front; deliveries may be outstanding or all proven.
+ * - `removing`: its removal was committed and the front is being asked; after a crash nobody knows whether
+ *   it happened, so it is looked at again.
+ * - `removed`: gone from the front, after its receipt.
+ * - `vanished`: gone from the front without a receipt: somebody deleted it there. Never our doing.
+ * - `quarantined`: stays on the front until a person decides; see `QuarantineCode`.
+ */
+export type InstanceState = 'held' | 'removing' | 'removed' | 'vanished' | 'quarantined';
+
+/** What a study is doing, as the API says it: the state of its least advanced instance. */
+export type StudyState =
+  | 'received' // not placed yet; `waiting` says why
+  | 'assigned' // placed, nothing under way at this moment
+  | 'sending'
+  | 'verified' // everything proven, waiting to settle
+  | 'removed' // everything proven and gone from the front
+  | 'quarantined'; // something needs a person
+
+/** What an operator says of a backend, in HAProxy's words. */
+export const operatorStates = ['ready', 'drain', 'maint'] as const;
+export type OperatorState = (typeof operatorStates)[number];
+
+/** What polling says of an Orthanc. `unknown` until the first answer or the second silence. */
+export type Health = 'unknown' | 'up' | 'down';
+
+/** Same SOPInstanceUID, other content than the backend has: what to do. */
+export const conflictPolicies = ['quarantine', 'replace', 'keep'] as const;
+export type ConflictPolicy = (typeof conflictPolicies)[number];
+
+export type QuarantineCode =
+  | 'conflict' // the backend holds other content under the same identifier
+  | 'refused' // the backend answers, and will not take this instance
+  | 'unreadable'; // the front cannot give its own file
+
+/**
+ * Why a transfer, or an instance of it, did not end in a receipt. Retry reads these, never a message.
+ *
+ * `transient`: nothing reached the backend, or the backend said "not now". `ambiguous`: the backend may have
+ * it; ask before sending again. `permanent`: trying again cannot help.
+ */
+export const failureCodes = {
+  'front-unreachable': 'transient',
+  'front-error': 'ambiguous',
+  'backend-unreachable': 'transient',
+  'backend-unauthorized': 'transient', // a person mends the password; images wait for that
+  'backend-error': 'ambiguous',
+  'send-failed': 'ambiguous', // the front's job failed; some of its instances may have arrived
+  'send-timeout': 'ambiguous',
+  'not-held': 'ambiguous', // the backend acknowledged it, and does not hold it
+  interrupted: 'ambiguous', // the service stopped or died while it was under way
+  conflict: 'permanent',
+  refused: 'permanent',
+  unreadable: 'permanent',
+} as const;
+export type FailureCode = keyof typeof failureCodes;
+export type FailureKind = (typeof failureCodes)[FailureCode];
+
+/** What the hook or the reconciler says of one instance that stands on a front. */
+export interface Arrival {
+  readonly front: string;
+  /** SHA-1 of PatientID|StudyInstanceUID|SeriesInstanceUID|SOPInstanceUID, as Orthanc forms it; 5 × 8 hex digits. */
+  readonly orthancId: string;
+  readonly studyUid: string;
+  readonly seriesUid: string;
+  readonly sopUid: string;
+  readonly modality: string | null;
+  readonly station: string | null;
+  readonly remoteAet: string | null;
+  readonly calledAet: string | null;
+  readonly remoteIp: string | null;
+  readonly transferSyntax: string | null;
+  /** Bytes of the file; an estimate from Rows × Columns × … when `bytesExact` is false. */
+  readonly bytes: number;
+  readonly bytesExact: boolean;
+}
+
+/** Study (and copy) → backend. The epoch grows when the study is placed anew. */
+export interface Assignment {
+  readonly studyUid: string;
+  /** Counted from 0; one copy unless a rule asks for more. */
+  readonly copy: number;
+  readonly epoch: number;
+  readonly backend: string;
+  readonly decisionId: number;
+  readonly assignedAt: EpochMs;
+}
+
+/** One instance on its way to one backend: a row of the queue. It ends in a receipt, or the instance in quarantine. */
+export interface Delivery {
+  readonly id: number;
+  /** The ledger's number of the instance. */
+  readonly instance: number;
+  readonly orthancId: string;
+  readonly studyUid: string;
+  readonly front: string;
+  readonly backend: string;
+  readonly copy: number;
+  readonly epoch: number;
+  readonly bytes: number;
+  /** How often it was tried and did not end in a receipt. */
+  readonly attempts: number;
+  /** The backend may hold it already: ask it before sending. */
+  readonly askFirst: boolean;
+}
+
+/** A peer-store job: a chunk of deliveries from one front to one backend. */
+export interface Transfer {
+  readonly id: number;
+  readonly front: string;
+  readonly backend: string;
+  readonly startedAt: EpochMs;
+  readonly deliveries: readonly Delivery[];
+}
+
+/** How one delivery of a transfer ended. */
+export type DeliveryOutcome =
+  | { readonly kind: 'proven'; readonly md5: string; readonly bytes: number | null }
+  | { readonly kind: 'retry'; readonly code: FailureCode; readonly detail: string; readonly notBefore: EpochMs }
+  | { readonly kind: 'quarantine'; readonly code: QuarantineCode; readonly detail: string }
+  /** No longer on the front. With an earlier receipt that is `removed`, without one `vanished`. */
+  | { readonly kind: 'absent' };
+
+/** A backend as a decision saw it, with its score. Kept with the decision. */
+export interface ConsideredBackend {
+  readonly backend: string;
+  /** Lower is better; null when it was not eligible. */
+  readonly score: number | null;
+  /** Why it was not chosen; null for the chosen one. */
+  readonly passedOver: string | null;
+  /** The figures the score was made from, for the person who asks. */
+  readonly inputs: Readonly<Record<string, number | string | null>>;
+}
+
+export type DecisionKind =
+  | 'placed' // a policy chose
+  | 'followed' // a backend already held the study
+  | 'waiting'; // nobody could be chosen
+
+/** One decision about one copy of a study, as it is kept. */
+export interface Decision {
+  readonly id: number;
+  readonly studyUid: string;
+  readonly copy: number;
+  readonly epoch: number;
+  readonly at: EpochMs;
+  readonly policy: string;
+  readonly kind: DecisionKind;
+  readonly backend: string | null;
+  readonly reason: string;
+  readonly considered: readonly ConsideredBackend[];
+}
+
+/** What a policy may know of the study it places. */
+export interface StudyToPlace {
+  readonly studyUid: string;
+  readonly copy: number;
+  readonly modality: string | null;
+  readonly station: string | null;
+  /** What has arrived so far. */
+  readonly instances: number;
+  readonly bytes: number;
+  readonly firstSeenAt: EpochMs;
+}

@@ -1,0 +1,93 @@
+import type { ConflictPolicy } from '../study.ts';
+
+/**
+ * The topology after loading: defaults filled in, variables replaced, credentials read. `load.ts` makes it from
+ * `orthanc-config/topology.yaml`; nothing else does. Durations are milliseconds, sizes bytes.
+ */
+export interface Topology {
+  /** The file it was read from, for messages. */
+  readonly file: string;
+  readonly service: ServiceConfig;
+  readonly fronts: readonly FrontConfig[];
+  readonly backends: readonly BackendConfig[];
+  readonly routing: RoutingConfig;
+  readonly history: HistoryConfig;
+}
+
+export interface ServiceConfig {
+  /** Address to listen on; loopback unless told otherwise. */
+  readonly listen: string;
+  readonly port: number;
+  /** How the fronts reach the service, no trailing slash. */
+  readonly url: string;
+}
+
+/** What fronts and backends have in common: one Orthanc. */
+export interface OrthancConfig {
+  readonly name: string;
+  /** How the service reaches it (and, for a backend, how the fronts do); no trailing slash. */
+  readonly url: string;
+  /** How a person's browser reaches it; no trailing slash. */
+  readonly publicUrl: string;
+  readonly username: string;
+  readonly password: string;
+  /** Name of the environment variable that carries the password to the Orthanc itself. */
+  readonly passwordVariable: string;
+  /** Present when the farm runs this Orthanc (`dde up`, compose) and so generates its configuration. */
+  readonly run: RunConfig | null;
+}
+
+export interface RunConfig {
+  readonly httpPort: number;
+  readonly dicomPort: number;
+  readonly aeTitle: string;
+}
+
+export interface FrontConfig extends OrthancConfig {
+  /** Associations served at the same time. */
+  readonly associations: number;
+}
+
+export interface BackendConfig extends OrthancConfig {
+  /** 1 = 100 %. */
+  readonly weight: number;
+  /** Transfers at a time. */
+  readonly lanes: number;
+}
+
+export const policyNames = ['least-in-flight', 'round-robin', 'rendezvous'] as const;
+export type PolicyName = (typeof policyNames)[number];
+
+export interface RoutingConfig {
+  readonly policy: PolicyName;
+  /** No news of the study for this long, everything receipted: the front lets go of it. */
+  readonly settleMs: number;
+  readonly batch: { readonly instances: number; readonly bytes: number };
+  readonly conflict: ConflictPolicy;
+  /** How long the backends are given to say whether they hold a study that is new to the ledger. */
+  readonly lookupTimeoutMs: number;
+  /** Time limit of one request to an Orthanc that moves no images. */
+  readonly requestTimeoutMs: number;
+  /** A transfer may take this long before its front is asked no more: base, plus bytes at the slowest rate worth waiting for. */
+  readonly transferTimeout: { readonly baseMs: number; readonly bytesPerSecond: number };
+  /** node-cron expression with seconds. */
+  readonly reconcile: string;
+  readonly admission: AdmissionConfig;
+}
+
+/** Above a limit the front refuses new images; below `resume` × limit it takes them again. Null: no limit. */
+export interface AdmissionConfig {
+  readonly maxBacklogBytes: number | null;
+  readonly maxBacklogInstances: number | null;
+  readonly maxBacklogAgeMs: number | null;
+  readonly resume: number;
+}
+
+export interface HistoryConfig {
+  readonly sampleMs: number;
+  /** Consecutive misses before an Orthanc counts as down. */
+  readonly downAfter: number;
+  readonly keepRawMs: number;
+  readonly keepMinutesMs: number;
+  readonly keepHoursMs: number;
+}
