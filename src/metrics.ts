@@ -1,0 +1,84 @@
+import { Counter, Histogram, Registry } from 'prom-client';
+
+/**
+ * What the rooms measure as they work. What can be read from the ledger at any time (queue, totals) is collected on scrape
+ * instead, in `admin/`.
+ */
+export interface Metrics {
+  readonly registry: Registry;
+  /** From the hook's request line to its answer being handed to the socket. */
+  readonly hookSeconds: Histogram;
+  readonly hookAnswers: Counter<'answer'>;
+  readonly transferSeconds: Histogram<'backend'>;
+  readonly transfers: Counter<'backend' | 'outcome'>;
+  readonly transferredInstances: Counter<'backend'>;
+  readonly transferredBytes: Counter<'backend'>;
+  readonly reconcileSeconds: Histogram<'front'>;
+  readonly reconcileFindings: Counter<'front' | 'finding'>;
+  readonly removalFailures: Counter<'front'>;
+}
+
+/** A registry of its own for each service, so that several can live in one process. */
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  return {
+    registry,
+    hookSeconds: new Histogram({
+      name: 'dde_hook_duration_seconds',
+      help: 'Time from a hook request to its answer.',
+      buckets: [0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.1, 0.5, 2],
+      registers,
+    }),
+    hookAnswers: new Counter({
+      name: 'dde_hook_answers_total',
+      help: 'Answers to the hook: assigned, waiting, refused (bad token or body) or failed (ledger).',
+      labelNames: ['answer'],
+      registers,
+    }),
+    transferSeconds: new Histogram({
+      name: 'dde_transfer_duration_seconds',
+      help: 'Time of a transfer, from its start to its proof.',
+      labelNames: ['backend'],
+      buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
+      registers,
+    }),
+    transfers: new Counter({
+      name: 'dde_transfers_total',
+      help: 'Transfers that ended, by outcome: done, or the code of what went wrong.',
+      labelNames: ['backend', 'outcome'],
+      registers,
+    }),
+    transferredInstances: new Counter({
+      name: 'dde_transferred_instances_total',
+      help: 'Instances proven on a backend.',
+      labelNames: ['backend'],
+      registers,
+    }),
+    transferredBytes: new Counter({
+      name: 'dde_transferred_bytes_total',
+      help: 'Bytes of the instances proven on a backend.',
+      labelNames: ['backend'],
+      registers,
+    }),
+    reconcileSeconds: new Histogram({
+      name: 'dde_reconcile_duration_seconds',
+      help: 'Time to compare a front with the ledger.',
+      labelNames: ['front'],
+      buckets: [0.005, 0.025, 0.1, 0.5, 1, 5, 30],
+      registers,
+    }),
+    reconcileFindings: new Counter({
+      name: 'dde_reconcile_findings_total',
+      help: 'What comparing a front with the ledger found: unannounced instances, and vanished ones.',
+      labelNames: ['front', 'finding'],
+      registers,
+    }),
+    removalFailures: new Counter({
+      name: 'dde_removal_failures_total',
+      help: 'Requests to remove settled instances that a front did not answer well.',
+      labelNames: ['front'],
+      registers,
+    }),
+  };
+}
