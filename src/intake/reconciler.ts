@@ -1,0 +1,221 @@
+import cron, { type ScheduledTask } from 'node-cron';
+import { type Ledger, LedgerError } from '../ledger/ledger.ts';
+import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import { type Orthanc, OrthancError } from '../orthanc/orthanc.ts';
+import type { Clock, EpochMs } from '../study.ts';
+
+export interface ReconcilerDeps {
+  readonly ledger: Ledger;
+  readonly fronts: ReadonlyMap<string, Orthanc>;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** These studies have news: place them, send for them. */
+  readonly onStudies: (studyUids: ReadonlySet<string>) => void;
+}
+
+export interface Findings {
+  readonly front: string;
+  /** Stood on the front, and the ledger did not know. */
+  readonly takenUp: number;
+  /** Gone from the front after their receipt. */
+  readonly removed: number;
+  /** Gone from the front without a receipt: deleted there by somebody else. */
+  readonly vanished: number;
+}
+
+export interface FrontState {
+  readonly front: string;
+  readonly reachable: boolean;
+  readonly reason: string | null;
+  readonly since: EpochMs;
+}
+
+export interface Reconciler {
+  /**
+   * Compares one front with the ledger now. With `patient` what is not announced is taken up only when it was already seen
+   * the time before, since its announcement may simply be on its way.
+   */
+  reconcile(front: string, patient: boolean): Promise<Findings | null>;
+  reconcileAll(patient: boolean): Promise<readonly Findings[]>;
+  /** Whether each front answered when it was last asked. */
+  frontStates(): readonly FrontState[];
+  start(expression: string): void;
+  stop(): Promise<void>;
+}
+
+/** Ids described in one go: bounds the memory of a take-up of 100,000 instances. */
+const describeAtATime = 500;
+/** A front that takes T to list what it holds is not listed again before 20 T: at most a twentieth of its time goes into this. */
+const restFactor = 20;
+
+/**
+ * What stands on the front is the truth, and the hook only an announcement: Orthanc forgets pending announcements
+ * when it is killed, and drops one whose Lua failed. So the two are compared at start and again and again.
+ */
+export function createReconciler(deps: ReconcilerDeps): Reconciler {
+  const { ledger, clock, log, metrics } = deps;
+  const running = new Map<string, Promise<Findings | null>>();
+  const seenBefore = new Map<string, ReadonlySet<string>>();
+  const notBefore = new Map<string, EpochMs>();
+  const states = new Map<string, FrontState>(
+    [...deps.fronts.keys()].map((front) => [
+      front,
+      { front, reachable: false, reason: 'not asked yet', since: clock() },
+    ]),
+  );
+  let task: ScheduledTask | null = null;
+  let stopped = false;
+
+  async function compare(front: string, orthanc: Orthanc, patient: boolean): Promise<Findings> {
+    // The ledger first, the front second: what is in the first and not in the second has left the front in between or before.
+    const known = ledger.standing(front);
+    const onFront = new Set(await orthanc.instanceIds());
+    const gone = [...known.keys()].filter((id) => !onFront.has(id));
+    const absent = await forgetAbsent(front, orthanc, gone);
+
+    const standing = ledger.standing(front);
+    const unknown = [...onFront].filter((id) => !standing.has(id));
+    const before = seenBefore.get(front);
+    const due = patient ? unknown.filter((id) => before?.has(id) === true) : unknown;
+    seenBefore.set(front, new Set(unknown));
+    const takenUp = await takeUp(front, orthanc, due);
+    return { front, takenUp, removed: absent.removed, vanished: absent.vanished };
+  }
+
+  async function forgetAbsent(
+    front: string,
+    orthanc: Orthanc,
+    ids: readonly string[],
+  ): Promise<{ removed: number; vanished: number }> {
+    let removed = 0;
+    let vanished = 0;
+    for (let from = 0; from < ids.length; from += describeAtATime) {
+      const part = ids.slice(from, from + describeAtATime);
+      // Asked once more by id: it may have been removed and sent again while the list was on its way.
+      const back = await orthanc.sizes(part);
+      const result = ledger.absent(
+        front,
+        part.filter((id) => !back.has(id)),
+        clock(),
+      );
+      removed += result.removed;
+      vanished += result.vanished;
+      for (const study of result.studies) {
+        log.warn(
+          'instances of a study are gone from the front without a receipt: somebody deleted them there',
+          {
+            front,
+            study,
+          },
+        );
+      }
+    }
+    return { removed, vanished };
+  }
+
+  async function takeUp(front: string, orthanc: Orthanc, ids: readonly string[]): Promise<number> {
+    let takenUp = 0;
+    for (let from = 0; from < ids.length && !stopped; from += describeAtATime) {
+      const described = await orthanc.describe(ids.slice(from, from + describeAtATime));
+      const arrivals = described.map((arrival) => ({ ...arrival, front }));
+      ledger.receivedMany(arrivals, clock());
+      deps.onStudies(new Set(arrivals.map((arrival) => arrival.studyUid)));
+      takenUp += arrivals.length;
+    }
+    return takenUp;
+  }
+
+  function reachable(front: string, reason: string | null): void {
+    const before = states.get(front);
+    const now = reason === null;
+    if (before !== undefined && before.reachable === now && before.reason === reason) return;
+    const changed = before === undefined || before.reachable !== now;
+    states.set(front, { front, reachable: now, reason, since: changed ? clock() : before.since });
+    if (now) log.info('front answers', { front });
+    else if (changed || before.reason === 'not asked yet')
+      log.warn('front does not answer', { front, reason });
+  }
+
+  async function once(front: string, patient: boolean): Promise<Findings | null> {
+    const orthanc = deps.fronts.get(front);
+    if (orthanc === undefined || stopped) return null;
+    const started = performance.now();
+    try {
+      // After an outage nothing is on its way any more that could be waited for.
+      const wasAway = states.get(front)?.reachable !== true;
+      const findings = await compare(front, orthanc, patient && !wasAway);
+      reachable(front, null);
+      metrics.reconcileFindings.inc({ front, finding: 'unannounced' }, findings.takenUp);
+      metrics.reconcileFindings.inc({ front, finding: 'vanished' }, findings.vanished);
+      if (findings.takenUp + findings.vanished > 0) log.info('front reconciled', { ...findings });
+      return findings;
+    } catch (error) {
+      if (error instanceof OrthancError) reachable(front, error.message);
+      else if (error instanceof LedgerError) {
+        log.error('ledger failed; the front is compared again later', {
+          front,
+          code: error.code,
+          detail: error.message,
+        });
+      } else throw error;
+      return null;
+    } finally {
+      const tookMs = performance.now() - started;
+      metrics.reconcileSeconds.observe({ front }, tookMs / 1000);
+      notBefore.set(front, clock() + tookMs * restFactor);
+    }
+  }
+
+  /** One comparison of a front at a time; who asks meanwhile gets the next one, so that it saw everything up to the call. */
+  async function reconcile(front: string, patient: boolean): Promise<Findings | null> {
+    const current = running.get(front);
+    if (current !== undefined) await current.catch(() => undefined);
+    const next = running.get(front);
+    if (next !== undefined && next !== current) return next;
+    const promise = once(front, patient).finally(() => {
+      if (running.get(front) === promise) running.delete(front);
+    });
+    running.set(front, promise);
+    return promise;
+  }
+
+  async function reconcileAll(patient: boolean): Promise<readonly Findings[]> {
+    const all = await Promise.all([...deps.fronts.keys()].map((front) => reconcile(front, patient)));
+    return all.filter((findings) => findings !== null);
+  }
+
+  async function scheduled(): Promise<void> {
+    const due = [...deps.fronts.keys()].filter(
+      (front) => !running.has(front) && (notBefore.get(front) ?? 0) <= clock(),
+    );
+    await Promise.all(due.map((front) => reconcile(front, true)));
+  }
+
+  return {
+    reconcile,
+    reconcileAll,
+    frontStates: () => [...states.values()],
+    start(expression) {
+      task = cron.schedule(
+        expression,
+        async () => {
+          try {
+            await scheduled();
+          } catch (error) {
+            log.error('reconciling failed', {
+              detail: error instanceof Error ? error.message : String(error),
+            });
+          }
+        },
+        { name: 'reconcile' },
+      );
+    },
+    async stop() {
+      stopped = true;
+      await task?.destroy();
+      await Promise.allSettled(running.values());
+    },
+  };
+}

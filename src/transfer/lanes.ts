@@ -1,0 +1,129 @@
+import type { BackendPool } from '../backends/pool.ts';
+import { type ClaimLimits, type Ledger, LedgerError } from '../ledger/ledger.ts';
+import type { Logger } from '../log.ts';
+import type { Clock, EpochMs, Transfer } from '../study.ts';
+
+export interface LanesDeps {
+  readonly ledger: Ledger;
+  readonly pool: BackendPool;
+  readonly limits: ClaimLimits;
+  readonly carry: (transfer: Transfer, signal: AbortSignal) => Promise<void>;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface Lanes {
+  /** There may be something to send to this backend, or a lane may be free. Cheap; calls within one turn of the event loop are one. */
+  wake(backend: string): void;
+  wakeAll(): void;
+  /** Transfers under way. */
+  readonly busy: number;
+  /**
+   * Starts nothing more, and waits for what is under way, `graceMs` at most; then gives up on it. What was given up is
+   * asked for at the next start.
+   */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** Pause after the ledger itself failed: it may be a full disk, and asking faster frees nothing. */
+const ledgerPauseMs = 1000;
+
+/**
+ * Keeps `lanes` transfers under way to each backend. A lane that is free takes what waits at that moment, at once; what
+ * arrives while all lanes are busy gathers and goes together. So a single image leaves without delay, and chunks grow by
+ * themselves under load. (A fixed delay to gather was rejected: it slows the single image and is never right for both.)
+ */
+export function createLanes(deps: LanesDeps): Lanes {
+  const { ledger, pool, clock, log } = deps;
+  const underWay = new Set<Promise<void>>();
+  const woken = new Set<string>();
+  const alarms = new Map<string, NodeJS.Timeout>();
+  const abort = new AbortController();
+  let stopped = false;
+
+  function wake(backend: string): void {
+    if (stopped || woken.has(backend)) return;
+    woken.add(backend);
+    setImmediate(() => {
+      woken.delete(backend);
+      fill(backend);
+    });
+  }
+
+  function fill(backend: string): void {
+    while (!stopped && pool.freeLanes(backend) > 0) {
+      const now = clock();
+      const sendable = pool.sendable(backend, now);
+      if (!sendable.ok) {
+        if (sendable.until !== null) alarm(backend, sendable.until);
+        return;
+      }
+      try {
+        const transfer = ledger.claim(backend, deps.limits, now);
+        if (transfer === null) {
+          const next = ledger.nextAttemptAt(backend);
+          if (next !== null) alarm(backend, next);
+          return;
+        }
+        run(transfer);
+      } catch (error) {
+        if (!(error instanceof LedgerError)) throw error;
+        log.error('ledger failed; transfers pause', { backend, code: error.code, detail: error.message });
+        alarm(backend, now + ledgerPauseMs);
+        return;
+      }
+    }
+  }
+
+  function run(transfer: Transfer): void {
+    pool.laneTaken(transfer.backend);
+    const done = deps
+      .carry(transfer, abort.signal)
+      .catch((error: unknown) => {
+        // The transfer stays open in the ledger. Ending it blindly could forget an instance; it is taken up at the next start.
+        log.error('transfer could not be concluded', {
+          transfer: transfer.id,
+          backend: transfer.backend,
+          code: error instanceof LedgerError ? error.code : 'failed',
+          detail: error instanceof Error ? error.message : String(error),
+        });
+      })
+      .finally(() => {
+        underWay.delete(done);
+        pool.laneFreed(transfer.backend);
+        wake(transfer.backend);
+      });
+    underWay.add(done);
+  }
+
+  /** One alarm a backend: the earliest that is wanted. */
+  function alarm(backend: string, at: EpochMs): void {
+    clearTimeout(alarms.get(backend));
+    const timer = setTimeout(
+      () => {
+        alarms.delete(backend);
+        wake(backend);
+      },
+      Math.min(Math.max(1, at - clock()), 60_000),
+    );
+    alarms.set(backend, timer);
+  }
+
+  return {
+    wake,
+    wakeAll() {
+      for (const name of pool.names()) wake(name);
+    },
+    get busy() {
+      return underWay.size;
+    },
+    async stop(graceMs) {
+      stopped = true;
+      for (const timer of alarms.values()) clearTimeout(timer);
+      alarms.clear();
+      const grace = setTimeout(() => abort.abort(), graceMs);
+      await Promise.allSettled(underWay);
+      clearTimeout(grace);
+    },
+  };
+}
