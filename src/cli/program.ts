@@ -1,0 +1,104 @@
+import { Command, CommanderError } from 'commander';
+import packageJson from '../../package.json' with { type: 'json' };
+import { type Environment, EnvironmentError, readEnvironment } from '../environment.ts';
+import { UserError } from '../user-error.ts';
+import { commands } from './commands/index.ts';
+import { createOutput, type Output, type Sink } from './output.ts';
+
+/** What every command is handed. */
+export interface CliContext {
+  readonly out: Output;
+  readonly env: NodeJS.ProcessEnv;
+  readonly cwd: string;
+  /** Read when first asked for, so that `--help` works in a broken environment. Throws EnvironmentError. */
+  environment(): Environment;
+  /** For commands that ran well and found something wrong, such as a study that is nowhere: 1. */
+  exitWith(code: 0 | 1 | 2): void;
+}
+
+export interface CliIo {
+  readonly stdout: Sink;
+  readonly stderr: Sink;
+  readonly env: NodeJS.ProcessEnv;
+  readonly cwd: string;
+}
+
+/**
+ * Runs one command line (without program and script) and returns its exit code: 0 done, 1 it failed or found something
+ * wrong, 2 the person has to change something (a wrong option included).
+ */
+export async function run(argv: readonly string[], io: CliIo): Promise<number> {
+  const out = createOutput(io.stdout, io.stderr, io.env);
+  let exitCode = 0;
+  let environment: Environment | null = null;
+  const context: CliContext = {
+    out,
+    env: io.env,
+    cwd: io.cwd,
+    environment: () => (environment ??= readEnvironment(io.env, io.cwd)),
+    exitWith(code) {
+      exitCode = code;
+    },
+  };
+  try {
+    await createProgram(context, io).parseAsync(argv, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    // Commander has already said what was wrong; help and version arrive here too, with 0.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    const paint = createOutput(io.stderr, io.stderr, io.env).colour;
+    const debug = io.env['DDE_DEBUG'] !== undefined && io.env['DDE_DEBUG'] !== '';
+    for (const line of sentences(error)) out.note(`${paint.red('dde:')} ${line}`);
+    if (debug && error instanceof Error) out.note(error.stack ?? String(error));
+    return isUsersTurn(error) ? 2 : 1;
+  }
+}
+
+function createProgram(context: CliContext, io: CliIo): Command {
+  const program = new Command('dde')
+    .description(
+      'Dynamic DICOM endpoints: one AE title in front, every study whole and proven on one Orthanc behind it.',
+    )
+    .configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => void io.stderr.write(text),
+      outputError: (text, write) => write(text.replace(/^error: /, 'dde: ')),
+      getOutHelpWidth: () => context.out.width,
+      getErrHelpWidth: () => context.out.width,
+      getOutHasColors: () => context.out.colour.isColorSupported,
+      getErrHasColors: () => context.out.colour.isColorSupported,
+    })
+    .version(packageJson.version)
+    .showSuggestionAfterError()
+    .exitOverride()
+    .helpCommand('help [command]', 'show what a command does, with examples')
+    .addHelpText(
+      'after',
+      [
+        '',
+        'Examples:',
+        '  dde up                      run the whole farm here; Ctrl-C stops it',
+        '  dde <command> --help        a command, with examples',
+        '',
+        'Exit codes: 0 done, 1 failed or found something wrong, 2 something for you to change.',
+      ].join('\n'),
+    );
+  for (const register of commands) register(program, context);
+  // Sub-commands made with `.command()` inherit both; those added ready-made do not.
+  for (const command of program.commands) command.exitOverride().showSuggestionAfterError();
+  return program;
+}
+
+/**
+ * A topology's problems come as a list too; they are recognised by shape, so that the command line does not load the whole
+ * topology code for commands that never read one.
+ */
+function sentences(error: unknown): readonly string[] {
+  if (error instanceof EnvironmentError) return error.problems;
+  if (error instanceof Error) return [error.message === '' ? error.name : error.message];
+  return [String(error)];
+}
+
+function isUsersTurn(error: unknown): boolean {
+  return error instanceof UserError || (error instanceof Error && error.name === 'TopologyError');
+}
