@@ -80,6 +80,8 @@ export interface Orthanc {
   md5s(ids: readonly string[], concurrency: number, options?: CallOptions): Promise<ReadonlyMap<string, string | null>>;
   /** How many instances of the study it holds; 0: it does not know the study. */
   studyInstances(studyUid: string, options?: CallOptions): Promise<number>;
+  /** Its own ids of the study, for links: several when several patients share the UID, [] when it does not know it. */
+  studyIds(studyUid: string, options?: CallOptions): Promise<readonly string[]>;
   /** One synchronous peer-store job, never permissive. Its success is not proof. */
   storeToPeer(peer: string, ids: readonly string[], options?: CallOptions): Promise<void>;
   /** Cancels running peer-store jobs that carry any of these instances. Best effort: a stalled one ends when its own time-out says so. */
