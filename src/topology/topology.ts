@@ -33,6 +33,8 @@ export interface OrthancConfig {
   readonly password: string;
   /** Name of the environment variable that carries the password to the Orthanc itself. */
   readonly passwordVariable: string;
+  /** The password when no variable carries one, as it stands in the topology file; null or absent: there is none. */
+  readonly passwordDefault?: string | null;
   /** Present when the farm runs this Orthanc (`dde up`, compose) and so generates its configuration. */
   readonly run: RunConfig | null;
 }
