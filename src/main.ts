@@ -1,0 +1,88 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readEnvironment } from './environment.ts';
+import { LedgerError } from './ledger/ledger.ts';
+import { createLogger } from './log.ts';
+import { type Service, startService } from './service.ts';
+import { loadTopology } from './topology/load.ts';
+import { TopologyError } from './topology/problems.ts';
+import { systemCode, UserError } from './user-error.ts';
+
+/**
+ * The service as a process: environment → topology → service → signals. Exit codes: 0 stopped when told to, 1 it failed,
+ * 2 somebody has to change something first.
+ */
+async function main(): Promise<void> {
+  const environment = readEnvironment(process.env, process.cwd());
+  const topology = loadTopology(environment.topologyFile, environment.variables);
+  const missing = [
+    environment.adminToken === null ? 'DDE_ADMIN_TOKEN (or a file admin-token in the state folder)' : null,
+    environment.hookToken === null ? 'DDE_HOOK_TOKEN' : null,
+  ].filter((name) => name !== null);
+  if (environment.adminToken === null || environment.hookToken === null) {
+    throw new UserError(`The service needs ${missing.join(' and ')}; "dde up" makes them by itself.`);
+  }
+  const log = createLogger({ level: environment.logLevel, format: environment.logFormat });
+
+  let service: Service | null = null;
+  let asked: NodeJS.Signals | null = null;
+  const stop = (signal: NodeJS.Signals): void => {
+    if (asked !== null) return;
+    asked = signal;
+    log.info('stopping', { signal });
+    // A start under way ends by itself below, as soon as there is something to stop.
+    if (service !== null) end(service);
+  };
+  const end = (running: Service): void => {
+    running.stop().then(
+      () => process.exit(0),
+      (error: unknown) => fail(error),
+    );
+  };
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop);
+
+  service = await startService({
+    topology,
+    home: environment.home,
+    adminToken: environment.adminToken,
+    hookToken: environment.hookToken,
+    version: packageVersion(environment.project),
+    log,
+  });
+  if (asked !== null) end(service);
+}
+
+function packageVersion(project: string): string {
+  const read: unknown = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8'));
+  return typeof read === 'object' && read !== null && 'version' in read ? String(read.version) : 'unknown';
+}
+
+function fail(error: unknown): never {
+  const say = (sentence: string): void => {
+    process.stderr.write(`dde service: ${sentence}\n`);
+  };
+  if (error instanceof TopologyError) {
+    say(error.message);
+    process.exit(2);
+  }
+  if (error instanceof UserError) {
+    say(error.message);
+    process.exit(2);
+  }
+  if (error instanceof LedgerError && (error.code === 'busy' || error.code === 'newer')) {
+    say(`${error.message}.`);
+    process.exit(2);
+  }
+  const code = systemCode(error);
+  if (code === 'EADDRINUSE' || code === 'EACCES') {
+    const why = code === 'EADDRINUSE' ? 'is in use' : 'may not be used by this account';
+    const port = error instanceof Error && 'port' in error ? String(error.port) : '';
+    say(`Port ${port} of the service ${why}; free it, or change service.port in the topology.`);
+    process.exit(2);
+  }
+  say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  process.exit(1);
+}
+
+process.on('unhandledRejection', fail);
+main().catch(fail);

@@ -1,0 +1,276 @@
+import { createServer, type Server } from 'node:http';
+import { join } from 'node:path';
+import express from 'express';
+import { createAdmin } from './admin/admin.ts';
+import { createHousekeeping } from './backends/housekeeping.ts';
+import { createPoller } from './backends/poller.ts';
+import type { BackendPool } from './backends/pool.ts';
+import { createPool } from './backends/pool-live.ts';
+import { createDispatcher } from './decision/dispatcher.ts';
+import { policyNamed } from './decision/policies.ts';
+import { createAdmission } from './intake/admission.ts';
+import { createHook } from './intake/hook.ts';
+import { createReconciler } from './intake/reconciler.ts';
+import type { Ledger } from './ledger/ledger.ts';
+import { lockLedger } from './ledger/lock.ts';
+import { openLedger } from './ledger/open.ts';
+import type { Logger } from './log.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
+import { createOrthanc } from './orthanc/client.ts';
+import type { Orthanc } from './orthanc/orthanc.ts';
+import type { Clock } from './study.ts';
+import type { OrthancConfig, Topology } from './topology/topology.ts';
+import { createCarry } from './transfer/carry.ts';
+import { createLanes } from './transfer/lanes.ts';
+import { createSettler } from './transfer/settle.ts';
+
+export interface ServiceOptions {
+  readonly topology: Topology;
+  /** Folder of the ledger and of the admission signs. */
+  readonly home: string;
+  readonly adminToken: string;
+  readonly hookToken: string;
+  readonly version: string;
+  readonly log: Logger;
+  readonly clock?: Clock;
+  readonly random?: () => number;
+}
+
+export interface Service {
+  /** Where it listens; the port is the real one when the topology's is 0. */
+  readonly address: { readonly host: string; readonly port: number };
+  readonly ledger: Ledger;
+  readonly pool: BackendPool;
+  readonly metrics: Metrics;
+  /** Compares the fronts with the ledger now, taking up everything at once. */
+  reconcile(): Promise<void>;
+  /** Ends in order. What is under way gets `graceMs` to finish; the rest is taken up at the next start. */
+  stop(graceMs?: number): Promise<void>;
+}
+
+/**
+ * Builds the service from the bottom up, takes up what an earlier one left, and listens. Everything started is noted with
+ * how to stop it; `stop`, or a failure half-way, runs those in reverse.
+ *
+ * @throws LedgerError when the ledger cannot be opened or is in use; a system error with its `code` when the port is busy.
+ */
+export async function startService(options: ServiceOptions): Promise<Service> {
+  const { topology, log } = options;
+  const clock = options.clock ?? Date.now;
+  const random = options.random ?? Math.random;
+  const undo: (() => void | Promise<void>)[] = [];
+  let grace = 10_000;
+  const stop = async (): Promise<void> => {
+    for (const step of undo.reverse().splice(0)) await step();
+  };
+
+  try {
+    const file = join(options.home, 'ledger.sqlite');
+    const lock = lockLedger(file);
+    undo.push(() => lock.release());
+    const ledger = openLedger(file);
+    undo.push(() => ledger.close());
+    const recovered = ledger.recover(clock());
+    if (recovered.interruptedTransfers + recovered.provenAnew > 0) {
+      log.info('taking up what was under way', { ...recovered });
+    }
+
+    const metrics = createMetrics();
+    const fronts = connect(topology.fronts, topology.routing.requestTimeoutMs);
+    const backends = connect(topology.backends, topology.routing.requestTimeoutMs);
+    undo.push(() => {
+      for (const orthanc of [...fronts.values(), ...backends.values()]) orthanc.close();
+    });
+
+    const pool = createPool({
+      backends: topology.backends,
+      ledger,
+      downAfter: topology.history.downAfter,
+      clock,
+      random,
+      log,
+    });
+    const poller = createPoller({
+      orthancs: new Map([...fronts, ...backends]),
+      pool,
+      ledger,
+      sampleMs: topology.history.sampleMs,
+      clock,
+      log,
+    });
+
+    const carry = createCarry({
+      ledger,
+      pool,
+      fronts,
+      backends,
+      conflict: topology.routing.conflict,
+      transferTimeout: topology.routing.transferTimeout,
+      clock,
+      random,
+      log,
+      metrics,
+      onBackendTrouble: (backend) => poller.pollNow(backend),
+    });
+    const lanes = createLanes({ ledger, pool, limits: topology.routing.batch, carry, clock, log });
+    undo.push(() => lanes.stop(grace));
+    undo.push(pool.onChange((backend) => lanes.wake(backend)));
+
+    const dispatcher = createDispatcher({
+      ledger,
+      pool,
+      backends,
+      policy: () => policyNamed(topology.routing.policy),
+      lookupTimeoutMs: topology.routing.lookupTimeoutMs,
+      clock,
+      log,
+      onPlaced: (_study, backend) => lanes.wake(backend),
+    });
+    undo.push(() => dispatcher.stop());
+
+    const settler = createSettler({
+      ledger,
+      fronts,
+      settleMs: topology.routing.settleMs,
+      clock,
+      log,
+      metrics,
+    });
+    undo.push(() => settler.stop());
+
+    const reconciler = createReconciler({
+      ledger,
+      fronts,
+      clock,
+      log,
+      metrics,
+      onStudies: (studies) => {
+        for (const study of studies) dispatcher.studyWaits(study);
+        lanes.wakeAll();
+      },
+    });
+    undo.push(() => reconciler.stop());
+
+    const admission = createAdmission({
+      ledger,
+      limits: topology.routing.admission,
+      files: topology.fronts.map((front) => join(options.home, 'admission', front.name)),
+      clock,
+      log,
+    });
+    undo.push(() => admission.stop());
+
+    const housekeeping = createHousekeeping({ ledger, keep: topology.history, clock, log });
+    undo.push(() => housekeeping.stop());
+
+    const app = express();
+    app.disable('x-powered-by');
+    app.use(
+      createHook({
+        ledger,
+        token: options.hookToken,
+        fronts: new Set(fronts.keys()),
+        clock,
+        log,
+        metrics,
+        onReceived: (study, answer) => {
+          if (answer.assignments.length === 0) dispatcher.studyWaits(study);
+          else for (const assignment of answer.assignments) lanes.wake(assignment.backend);
+        },
+      }),
+    );
+    app.use(
+      createAdmin({
+        ledger,
+        pool,
+        fronts,
+        backends,
+        frontStates: () => reconciler.frontStates(),
+        admission: () => admission.state(),
+        topology,
+        adminToken: options.adminToken,
+        clock,
+        log,
+        version: options.version,
+        startedAt: clock(),
+        registry: metrics.registry,
+        reconcile: async () => {
+          await reconciler.reconcileAll(false);
+        },
+      }),
+    );
+    const server = createServer(app);
+    // The hook keeps one connection; closing it under an announcement would cost that one a whole reconcile interval.
+    server.keepAliveTimeout = 75_000;
+    await listen(server, topology.service.listen, topology.service.port);
+    undo.push(() => close(server));
+
+    poller.start();
+    undo.push(() => poller.stop());
+    admission.start();
+    housekeeping.start();
+    dispatcher.start();
+    settler.start();
+    reconciler.start(topology.routing.reconcile);
+    lanes.wakeAll();
+    reconciler.reconcileAll(false).catch((error: unknown) => {
+      log.error('first comparison with the fronts failed', { detail: String(error) });
+    });
+
+    const bound = server.address();
+    const port = typeof bound === 'object' && bound !== null ? bound.port : topology.service.port;
+    log.info('service listens', { host: topology.service.listen, port, ledger: file });
+    return {
+      address: { host: topology.service.listen, port },
+      ledger,
+      pool,
+      metrics,
+      async reconcile() {
+        await reconciler.reconcileAll(false);
+        lanes.wakeAll();
+      },
+      async stop(graceMs = 10_000) {
+        grace = graceMs;
+        await stop();
+        log.info('service stopped');
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function connect(configs: readonly OrthancConfig[], requestTimeoutMs: number): Map<string, Orthanc> {
+  return new Map(
+    configs.map((config) => [
+      config.name,
+      createOrthanc({
+        name: config.name,
+        url: config.url,
+        username: config.username,
+        password: config.password,
+        requestTimeoutMs,
+      }),
+    ]),
+  );
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+/** Lets requests under way finish, and closes idle connections, which would otherwise keep the server for their time-out. */
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+    setTimeout(() => server.closeAllConnections(), 2000).unref();
+  });
+}
