@@ -1,0 +1,30 @@
+import type { Registry } from 'prom-client';
+import type { Logger } from 'winston';
+import type { BackendPool } from '../backends/pool.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { Orthanc } from '../orthanc/orthanc.ts';
+import type { Clock, EpochMs, Health } from '../study.ts';
+import type { Topology } from '../topology/topology.ts';
+
+/** What the admin rooms are given by the composition root. */
+export interface AdminDeps {
+  readonly ledger: Ledger;
+  readonly pool: BackendPool;
+  readonly fronts: ReadonlyMap<string, Orthanc>;
+  /** For links into Orthanc Explorer; without it they lead to its front page. */
+  readonly backends?: ReadonlyMap<string, Orthanc>;
+  /** What polling says of the fronts. Without it they are asked when readiness is. */
+  readonly frontHealth?: () => ReadonlyMap<
+    string,
+    { readonly health: Health; readonly reason: string | null }
+  >;
+  readonly topology: Topology;
+  readonly adminToken: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly version: string;
+  readonly startedAt: EpochMs;
+  readonly registry: Registry;
+  /** Compares every front with the ledger now; resolves when that is done. */
+  readonly reconcile?: () => Promise<void>;
+}

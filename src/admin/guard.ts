@@ -1,0 +1,60 @@
+import { isIP } from 'node:net';
+import type { RequestHandler } from 'express';
+import { bearerMatches } from '../intake/token.ts';
+import type { ServiceConfig } from '../topology/topology.ts';
+import { Problem } from './problems.ts';
+
+/**
+ * Lets through what carries `Authorization: Bearer <token>`.
+ *
+ * @throws Error when the token is empty: an empty token would let everybody in
+ */
+export function requireToken(token: string): RequestHandler {
+  if (token.trim() === '') throw new Error('the admin token is empty');
+  return (request, _response, next) => {
+    const header = request.headers.authorization;
+    if (bearerMatches(header, token)) {
+      next();
+      return;
+    }
+    const detail =
+      header === undefined
+        ? 'Send the header "Authorization: Bearer <admin token>".'
+        : 'The admin token is not the right one.';
+    throw new Problem(401, 'unauthorized', 'The admin token is needed', detail);
+  };
+}
+
+/**
+ * While the service listens on loopback only, a web page elsewhere could still reach it by letting its own name point to
+ * 127.0.0.1; such a request carries that name as `Host`. Only names of this machine's loopback, and the name in the
+ * service's own URL, are answered. Listening wider, any name may be legitimate, and the token alone decides.
+ */
+export function requireLocalHost(service: ServiceConfig): RequestHandler {
+  if (!isLoopback(service.listen)) return (_request, _response, next) => next();
+  const own = URL.canParse(service.url) ? hostnameOf(new URL(service.url).host) : null;
+  return (request, _response, next) => {
+    const host = hostnameOf(request.headers.host ?? '');
+    if (host !== null && (isLoopback(host) || host === own)) {
+      next();
+      return;
+    }
+    throw new Problem(
+      421,
+      'wrong-host',
+      'This is not the host that was asked',
+      `Ask for ${service.url} instead.`,
+    );
+  };
+}
+
+/** Host name of a Host header, lower case, without port and brackets; null when it is none. */
+function hostnameOf(host: string): string | null {
+  const match = /^(?:\[([\da-f:.]+)\]|([^:[\]/@\s]+))(?::\d+)?$/i.exec(host);
+  return (match?.[1] ?? match?.[2])?.toLowerCase() ?? null;
+}
+
+function isLoopback(host: string): boolean {
+  if (host === 'localhost' || host === '::1') return true;
+  return isIP(host) === 4 && host.startsWith('127.');
+}

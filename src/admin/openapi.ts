@@ -1,0 +1,86 @@
+import { z } from 'zod';
+import type { Route } from './route.ts';
+import { problemAnswer } from './schemas.ts';
+
+/** The description of the API, OpenAPI 3.1, from the very schemas the routes check and answer by. */
+export function openApi(routes: readonly Route[], version: string): Record<string, unknown> {
+  const paths: Record<string, Record<string, unknown>> = {};
+  for (const route of routes) {
+    const path = route.path.replaceAll(/:(\w+)/g, '{$1}');
+    paths[path] = { ...paths[path], [route.method]: operation(route) };
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'dynamic-dicom-endpoints',
+      version,
+      description: 'Where every study went, why, and whether it is proven there.',
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: '/' }],
+    security: [{ token: [] }],
+    paths,
+    components: {
+      securitySchemes: { token: { type: 'http', scheme: 'bearer' } },
+      schemas: { Problem: jsonSchema(problemAnswer, 'output') },
+    },
+  };
+}
+
+function operation(route: Route): Record<string, unknown> {
+  const problem = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };
+  const problems = { 400: 'The request is not valid', 401: 'The admin token is needed', ...route.problems };
+  return {
+    summary: route.summary,
+    operationId: operationId(route),
+    parameters: [...parameters(route.params, 'path'), ...parameters(route.query, 'query')],
+    ...requestBody(route),
+    responses: {
+      200: {
+        description: 'As asked',
+        content: { 'application/json': { schema: jsonSchema(route.answer, 'output') } },
+      },
+      ...Object.fromEntries(
+        Object.entries(problems).map(([status, description]) => [status, { description, content: problem }]),
+      ),
+    },
+  };
+}
+
+function operationId({ method, path }: Route): string {
+  const words = path.replace('/api/v1/', '').split(/[/:]+/);
+  return method + words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('');
+}
+
+function requestBody(route: Route): Record<string, unknown> {
+  if (route.bodyType !== null) return { requestBody: { required: true, content: { [route.bodyType]: {} } } };
+  if (route.body === null) return {};
+  return {
+    requestBody: {
+      required: true,
+      content: { 'application/json': { schema: jsonSchema(route.body, 'input') } },
+    },
+  };
+}
+
+const objectSchema = z.object({
+  properties: z.record(z.string(), z.record(z.string(), z.unknown())),
+  required: z.array(z.string()).optional(),
+});
+
+function parameters(schema: z.ZodType | null, where: 'path' | 'query'): readonly Record<string, unknown>[] {
+  if (schema === null) return [];
+  const { properties, required } = objectSchema.parse(jsonSchema(schema, 'input'));
+  return Object.entries(properties).map(([name, { description, ...property }]) => ({
+    name,
+    in: where,
+    required: where === 'path' || (required ?? []).includes(name),
+    ...(description === undefined ? {} : { description }),
+    schema: property,
+  }));
+}
+
+function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Record<string, unknown> {
+  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  return rest;
+}

@@ -1,0 +1,202 @@
+import type { z } from 'zod';
+import type { BackendStatus, Sendable } from '../backends/pool.ts';
+import type {
+  HistoryPoint,
+  Ledger,
+  QuarantinedInstance,
+  QueueView,
+  StudyEvent,
+  StudyView,
+} from '../ledger/ledger.ts';
+import type { Decision, EpochMs } from '../study.ts';
+import type {
+  BackendAnswer,
+  DecisionAnswer,
+  eventAnswer,
+  HistoryAnswer,
+  QuarantineAnswer,
+  QueueAnswer,
+  receiptAnswer,
+  StudyAnswer,
+} from './schemas.ts';
+
+/*
+ * The project's types as the API answers them. Written out field by field instead of spread: what the API says is a promise
+ * to others, and a field that is added inside must not appear outside by accident.
+ */
+
+export function iso(at: EpochMs): string {
+  return new Date(at).toISOString();
+}
+
+function isoOrNull(at: EpochMs | null): string | null {
+  return at === null ? null : iso(at);
+}
+
+/** Orthanc Explorer's front page on an Orthanc. */
+export function explorerPage(publicUrl: string): string {
+  return `${publicUrl}/app/explorer.html`;
+}
+
+export function presentBackend(status: BackendStatus): BackendAnswer {
+  return {
+    name: status.name,
+    url: status.url,
+    explorer: explorerPage(status.publicUrl),
+    state: status.operator,
+    weight: status.weight,
+    lanes: status.lanes,
+    busyLanes: status.busyLanes,
+    health: status.health,
+    healthReason: status.healthReason,
+    healthSince: iso(status.healthSince),
+    version: status.version,
+    latencyMs: status.latencyMs,
+    studiesInFlight: status.studiesInFlight,
+    instancesInFlight: status.instancesInFlight,
+    bytesInFlight: status.bytesInFlight,
+    retryAt: isoOrNull(status.retryAt),
+    lastFailure: status.lastFailure,
+    instances: status.instances,
+    diskBytes: status.diskBytes,
+  };
+}
+
+/** @param explorer link to the study on a backend; null where that backend has left the topology */
+export function presentStudy(study: StudyView, explorer: (backend: string) => string | null): StudyAnswer {
+  const copies = study.assignments
+    .toSorted((a, b) => a.copy - b.copy)
+    .map((assignment) => ({
+      copy: assignment.copy,
+      backend: assignment.backend,
+      epoch: assignment.epoch,
+      assignedAt: iso(assignment.assignedAt),
+      explorer: explorer(assignment.backend),
+    }));
+  const first = copies.at(0) ?? null;
+  return {
+    studyInstanceUID: study.studyUid,
+    state: study.state,
+    waiting: study.waiting,
+    backend: first?.backend ?? null,
+    epoch: first?.epoch ?? null,
+    instances: {
+      received: study.instances.received,
+      verified: study.instances.verified,
+      removed: study.instances.removed,
+      quarantined: study.instances.quarantined,
+      vanished: study.instances.vanished,
+    },
+    bytes: study.bytes,
+    explorer: first?.explorer ?? null,
+    copies,
+    modality: study.modality,
+    station: study.station,
+    remoteAet: study.remoteAet,
+    calledAet: study.calledAet,
+    fronts: [...study.fronts],
+    firstSeenAt: iso(study.firstSeenAt),
+    lastNewsAt: iso(study.lastNewsAt),
+  };
+}
+
+export function presentDecision(decision: Decision): DecisionAnswer {
+  return {
+    id: decision.id,
+    copy: decision.copy,
+    epoch: decision.epoch,
+    at: iso(decision.at),
+    policy: decision.policy,
+    kind: decision.kind,
+    backend: decision.backend,
+    reason: decision.reason,
+    considered: decision.considered.map((one) => ({
+      backend: one.backend,
+      // An infinite score has no JSON; it would become null, which means "not eligible", and that it was not.
+      score: one.score === null || Number.isFinite(one.score) ? one.score : Number.MAX_VALUE,
+      passedOver: one.passedOver,
+      inputs: { ...one.inputs },
+    })),
+  };
+}
+
+export function presentEvent(event: StudyEvent): z.infer<typeof eventAnswer> {
+  return { at: iso(event.at), kind: event.kind, text: event.text };
+}
+
+export function presentReceipt(
+  receipt: ReturnType<Ledger['receipts']>[number],
+): z.infer<typeof receiptAnswer> {
+  return {
+    orthancId: receipt.orthancId,
+    sopInstanceUID: receipt.sopUid,
+    backend: receipt.backend,
+    copy: receipt.copy,
+    epoch: receipt.epoch,
+    md5: receipt.md5,
+    at: iso(receipt.at),
+  };
+}
+
+/** @param sendable why nothing goes to a backend now */
+export function presentQueue(
+  queue: QueueView,
+  sendable: (backend: string) => Sendable,
+  now: EpochMs,
+): QueueAnswer {
+  return {
+    instances: queue.instances,
+    bytes: queue.bytes,
+    oldestAt: isoOrNull(queue.oldestAt),
+    oldestAgeSeconds: queue.oldestAt === null ? null : Math.max(0, now - queue.oldestAt) / 1000,
+    quarantined: queue.quarantined,
+    unplacedStudies: queue.unplacedStudies,
+    settling: queue.settling,
+    backends: queue.backends.map((load) => {
+      const send = sendable(load.backend);
+      return {
+        backend: load.backend,
+        studies: load.studies,
+        instances: load.instances,
+        bytes: load.bytes,
+        oldestAt: isoOrNull(load.oldestAt),
+        sending: load.sending,
+        retrying: load.retrying,
+        nextAttemptAt: isoOrNull(load.nextAttemptAt),
+        lastFailure: load.lastFailure,
+        held: send.ok ? null : send.reason,
+      };
+    }),
+  };
+}
+
+export function presentQuarantined(instance: QuarantinedInstance): QuarantineAnswer {
+  return {
+    front: instance.front,
+    orthancId: instance.orthancId,
+    studyInstanceUID: instance.studyUid,
+    sopInstanceUID: instance.sopUid,
+    code: instance.code,
+    detail: instance.detail,
+    bytes: instance.bytes,
+    since: iso(instance.since),
+  };
+}
+
+export function presentHistory(point: HistoryPoint): HistoryAnswer {
+  return {
+    at: iso(point.at),
+    orthanc: point.orthanc,
+    up: point.up,
+    latencyMs: point.latencyMs,
+    jobsPending: point.jobsPending,
+    jobsRunning: point.jobsRunning,
+    activeRequests: point.activeRequests,
+    instances: point.instances,
+    diskBytes: point.diskBytes,
+    transfers: point.transfers,
+    transferredInstances: point.transferredInstances,
+    transferredBytes: point.transferredBytes,
+    transferSeconds: point.transferSeconds,
+  };
+}

@@ -1,0 +1,165 @@
+import type { ErrorRequestHandler } from 'express';
+import type { Logger } from 'winston';
+import { z } from 'zod';
+import { LedgerError } from '../ledger/ledger.ts';
+import { OrthancError } from '../orthanc/orthanc.ts';
+
+/** One mistake of a request: where it stands (`query.limit`, `body.weight`), and what would be right. */
+export interface Mistake {
+  readonly where: string;
+  readonly detail: string;
+}
+
+/** An answer that is not what was asked for, as RFC 9457 has it. Thrown by routes; sent by `problemHandler`. */
+export class Problem extends Error {
+  readonly status: number;
+  /** Last part of `type`; callers read it, never `detail`. */
+  readonly code: string;
+  readonly title: string;
+  readonly problems: readonly Mistake[] | null;
+  readonly retryAfterSeconds: number | null;
+  constructor(
+    status: number,
+    code: string,
+    title: string,
+    detail: string,
+    more?: { problems?: readonly Mistake[]; retryAfterSeconds?: number },
+  ) {
+    super(detail);
+    this.name = 'Problem';
+    this.status = status;
+    this.code = code;
+    this.title = title;
+    this.problems = more?.problems ?? null;
+    this.retryAfterSeconds = more?.retryAfterSeconds ?? null;
+  }
+}
+
+/** All mistakes zod found, as one problem. @throws nothing; the caller throws what it returns. */
+export function invalid(part: 'path' | 'query' | 'body', error: z.ZodError): Problem {
+  const problems = error.issues.map((issue) => ({
+    where: [part, ...issue.path.map(String)].join('.'),
+    detail: issue.message,
+  }));
+  const detail = problems.map((one) => `${one.where}: ${one.detail}`).join('; ');
+  return new Problem(400, 'invalid-request', 'The request is not valid', detail, { problems });
+}
+
+/** What an Orthanc said or did not say, as a problem. Its own words are kept: they name the mistake best. */
+export function orthancProblem(error: OrthancError): Problem {
+  const words = error.details ?? error.message;
+  switch (error.code) {
+    case 'rejected':
+      return new Problem(422, 'refused', `${error.orthanc} refuses it`, words);
+    case 'unreachable':
+      return new Problem(503, 'orthanc-unreachable', `${error.orthanc} does not answer`, words, {
+        retryAfterSeconds: 2,
+      });
+    case 'timeout':
+      return new Problem(504, 'orthanc-timeout', `${error.orthanc} did not answer in time`, words);
+    case 'server-error':
+      // Admission that is closed for a while looks like this, and so does a full disk.
+      return new Problem(503, 'orthanc-error', `${error.orthanc} cannot take it now`, words, {
+        retryAfterSeconds: 2,
+      });
+    case 'unauthorized':
+      return new Problem(502, 'orthanc-password', `${error.orthanc} refuses the service's password`, words);
+    case 'not-found':
+    case 'nonsense':
+      return new Problem(
+        502,
+        'orthanc-nonsense',
+        `${error.orthanc} gave an answer that cannot be used`,
+        words,
+      );
+  }
+}
+
+function ledgerProblem(error: LedgerError): Problem {
+  switch (error.code) {
+    case 'full':
+      return new Problem(
+        503,
+        'ledger-full',
+        'No space for the ledger',
+        'The disk that holds the ledger is full; images wait on their front.',
+      );
+    case 'busy':
+      return new Problem(503, 'ledger-busy', 'The ledger is busy', 'Another process holds the ledger.', {
+        retryAfterSeconds: 1,
+      });
+    case 'damaged':
+      return new Problem(
+        503,
+        'ledger-damaged',
+        'The ledger is damaged',
+        'The ledger cannot be read; see the log of the service.',
+      );
+    case 'newer':
+      return new Problem(
+        503,
+        'ledger-newer',
+        'The ledger is of a newer version',
+        'Start the version that wrote it.',
+      );
+    case 'failed':
+      return new Problem(500, 'ledger-failed', 'The ledger did not answer', 'See the log of the service.');
+  }
+}
+
+/** What express and its parsers throw: an HTTP status, and whether the message is for the caller. */
+const httpError = z.object({
+  status: z.int().min(400).max(599),
+  message: z.string(),
+  expose: z.boolean().optional(),
+});
+
+function problemOf(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof LedgerError) return ledgerProblem(error);
+  if (error instanceof OrthancError) return orthancProblem(error);
+  const http = httpError.safeParse(error);
+  if (http.success && http.data.status < 500) {
+    return new Problem(http.data.status, 'invalid-request', 'The request is not valid', http.data.message);
+  }
+  return new Problem(500, 'internal', 'The service made a mistake', 'See the log of the service.');
+}
+
+/**
+ * The one error handler: every error becomes `application/problem+json`, none carries a stack. Errors of the service itself
+ * are logged; mistakes of the caller are not, or anybody could fill the log.
+ */
+export function problemHandler(log: Logger): ErrorRequestHandler {
+  return (error, request, response, next) => {
+    const problem = problemOf(error);
+    if (problem.status === 500 || error instanceof LedgerError) {
+      log.error('admin request failed', {
+        method: request.method,
+        // Query strings may carry anything a caller typed; the path is enough to find the route.
+        path: request.path,
+        code: error instanceof LedgerError ? error.code : problem.code,
+        error: error instanceof Error ? error.message : String(error),
+      });
+    }
+    if (response.headersSent) {
+      next(error);
+      return;
+    }
+    if (problem.retryAfterSeconds !== null) response.set('Retry-After', String(problem.retryAfterSeconds));
+    if (problem.status === 401) response.set('WWW-Authenticate', 'Bearer realm="dde"');
+    // The rest of a body nobody read would be taken for the next request on this connection.
+    if (!request.complete) response.set('Connection', 'close');
+    response
+      .status(problem.status)
+      .type('application/problem+json')
+      .send(
+        JSON.stringify({
+          type: `urn:dde:problem:${problem.code}`,
+          title: problem.title,
+          status: problem.status,
+          detail: problem.message,
+          ...(problem.problems === null ? {} : { problems: problem.problems }),
+        }),
+      );
+  };
+}

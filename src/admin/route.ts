@@ -1,0 +1,125 @@
+import express, { type Request, type RequestHandler, type Router } from 'express';
+import type { z } from 'zod';
+import { invalid, Problem } from './problems.ts';
+
+export type Method = 'get' | 'patch' | 'post';
+
+/** What a route takes and gives, for checking and for the description. Parts that are absent must be empty in the request. */
+export interface RouteSpec<
+  P extends z.ZodType,
+  Q extends z.ZodType,
+  B extends z.ZodType,
+  A extends z.ZodType,
+> {
+  readonly method: Method;
+  /** As express has it: `/api/v1/studies/:uid`. */
+  readonly path: string;
+  readonly summary: string;
+  readonly params?: P;
+  readonly query?: Q;
+  readonly body?: B;
+  readonly answer: A;
+  /** Statuses beside 200 a caller should expect, with what they mean. */
+  readonly problems?: Readonly<Record<number, string>>;
+  handle(input: {
+    params: z.output<P>;
+    query: z.output<Q>;
+    body: z.output<B>;
+    signal: AbortSignal;
+  }): z.output<A> | Promise<z.output<A>>;
+}
+
+/** A route whose types have done their work: what is left is to be mounted and described. */
+export interface Route {
+  readonly method: Method;
+  readonly path: string;
+  readonly summary: string;
+  readonly params: z.ZodType | null;
+  readonly query: z.ZodType | null;
+  readonly body: z.ZodType | null;
+  /** Media type of the request's body where it is not JSON. */
+  readonly bodyType: string | null;
+  readonly answer: z.ZodType;
+  readonly problems: Readonly<Record<number, string>>;
+  readonly handlers: readonly RequestHandler[];
+}
+
+const json = express.json({ limit: '16kb', type: ['application/json', 'application/*+json'] });
+
+/** Makes a JSON route: checks path, query and body, calls `handle`, answers what it returns. */
+export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, A extends z.ZodType>(
+  spec: RouteSpec<P, Q, B, A>,
+): Route {
+  const run: RequestHandler = async (request, response) => {
+    const params = check('path', spec.params, request.params);
+    const query = check('query', spec.query, request.query);
+    const body = check('body', spec.body, spec.body === undefined ? undefined : bodyOf(request));
+    const answer = await spec.handle({ params, query, body, signal: goneSignal(request) });
+    response.set('Cache-Control', 'no-store').json(answer);
+  };
+  return {
+    method: spec.method,
+    path: spec.path,
+    summary: spec.summary,
+    params: spec.params ?? null,
+    query: spec.query ?? null,
+    body: spec.body ?? null,
+    bodyType: null,
+    answer: spec.answer,
+    problems: spec.problems ?? {},
+    handlers: spec.body === undefined ? [run] : [json, run],
+  };
+}
+
+/** Mounts routes, and answers 405 for their paths with another method. */
+export function mount(router: Router, routes: readonly Route[]): void {
+  for (const one of routes) router[one.method](one.path, ...one.handlers);
+  const methods = new Map<string, string[]>();
+  for (const one of routes)
+    methods.set(one.path, [...(methods.get(one.path) ?? []), one.method.toUpperCase()]);
+  for (const [path, allowed] of methods) {
+    router.all(path, (request, response) => {
+      response.set('Allow', allowed.join(', '));
+      throw new Problem(
+        405,
+        'wrong-method',
+        'This method is not for this path',
+        `${request.method} is not possible here; ${allowed.join(', ')} is.`,
+      );
+    });
+  }
+}
+
+function check<S extends z.ZodType>(
+  part: 'path' | 'query' | 'body',
+  schema: S | undefined,
+  value: unknown,
+): z.output<S> {
+  // A route without this part gets what its type says it may use: nothing.
+  if (schema === undefined) return undefined as z.output<S>;
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw invalid(part, parsed.error);
+  return parsed.data;
+}
+
+function bodyOf(request: Request): unknown {
+  const body: unknown = request.body;
+  if (body === undefined) {
+    throw new Problem(
+      415,
+      'wrong-media-type',
+      'A JSON body is needed',
+      'Send the body with "Content-Type: application/json".',
+    );
+  }
+  return body;
+}
+
+/** Aborts when the caller hangs up before the answer, so that nothing goes on working for nobody. */
+export function goneSignal(request: Request): AbortSignal {
+  const controller = new AbortController();
+  request.res?.once('close', () => {
+    if (request.res?.writableFinished !== true) controller.abort();
+  });
+  return controller.signal;
+}

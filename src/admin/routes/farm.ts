@@ -1,0 +1,182 @@
+import type { AdminDeps } from '../deps.ts';
+import { defaultLimit, historyPage, resolutionFor } from '../paging.ts';
+import { presentBackend, presentHistory, presentQuarantined, presentQueue } from '../present.ts';
+import { Problem } from '../problems.ts';
+import { type Route, route } from '../route.ts';
+import {
+  backendAnswer,
+  backendChange,
+  backendParams,
+  historyAnswer,
+  historyQuery,
+  listOf,
+  pageOf,
+  pageQuery,
+  quarantineAnswer,
+  queueAnswer,
+  reconcileAnswer,
+  totalsAnswer,
+} from '../schemas.ts';
+
+const hourMs = 3_600_000;
+
+/** Backends, and what waits, and what was. */
+export function farmRoutes(
+  deps: Pick<AdminDeps, 'ledger' | 'pool' | 'clock' | 'log' | 'reconcile'>,
+): readonly Route[] {
+  const { ledger, pool, clock, log } = deps;
+  let reconciling: Promise<void> | null = null;
+
+  function known(name: string) {
+    const status = pool.status(name);
+    if (status === null) {
+      throw new Problem(
+        404,
+        'unknown-backend',
+        'There is no such backend',
+        `The topology has ${pool.names().join(', ')}; not ${name}.`,
+      );
+    }
+    return status;
+  }
+
+  return [
+    route({
+      method: 'get',
+      path: '/api/v1/backends',
+      summary: 'Every backend as it is now',
+      answer: listOf(backendAnswer),
+      handle: () => ({ items: pool.statuses().map(presentBackend) }),
+    }),
+    route({
+      method: 'get',
+      path: '/api/v1/backends/:name',
+      summary: 'One backend as it is now',
+      params: backendParams,
+      answer: backendAnswer,
+      problems: { 404: 'No backend of this name' },
+      handle: ({ params: { name } }) => presentBackend(known(name)),
+    }),
+    route({
+      method: 'patch',
+      path: '/api/v1/backends/:name',
+      summary:
+        'Takes a backend out of new placements (drain), out of everything (maint), or back (ready); or weighs it',
+      params: backendParams,
+      body: backendChange,
+      answer: backendAnswer,
+      problems: { 404: 'No backend of this name' },
+      handle: ({ params: { name }, body }) => {
+        known(name);
+        const status = pool.setOperator(
+          name,
+          {
+            ...(body.state === undefined ? {} : { state: body.state }),
+            ...(body.weight === undefined ? {} : { weight: body.weight }),
+          },
+          clock(),
+        );
+        log.info('backend set by an operator', {
+          backend: name,
+          state: status.operator,
+          weight: status.weight,
+        });
+        return presentBackend(status);
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/api/v1/queue',
+      summary: 'Everything that waits, and why',
+      answer: queueAnswer,
+      handle: () => {
+        const now = clock();
+        return presentQueue(
+          ledger.queue(),
+          (name) =>
+            pool.status(name) === null
+              ? { ok: false, reason: 'not in the topology any more', until: null }
+              : pool.sendable(name, now),
+          now,
+        );
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/api/v1/quarantine',
+      summary: 'Instances that stay on their front until a person decides',
+      query: pageQuery,
+      answer: pageOf(quarantineAnswer),
+      handle: ({ query: { limit, cursor } }) => {
+        const page = ledger.quarantined({
+          limit: limit ?? defaultLimit,
+          ...(cursor === undefined ? {} : { cursor }),
+        });
+        return { items: page.items.map(presentQuarantined), next: page.next };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/api/v1/history',
+      summary: 'Load of every Orthanc over time, oldest first',
+      query: historyQuery,
+      answer: pageOf(historyAnswer),
+      handle: ({ query }) => {
+        const to = query.to ?? clock();
+        const from = query.from ?? to - hourMs;
+        if (from > to) {
+          const detail = 'must not be after `to`';
+          throw new Problem(400, 'invalid-request', 'The request is not valid', `query.from: ${detail}`, {
+            problems: [{ where: 'query.from', detail }],
+          });
+        }
+        const page = historyPage(
+          ledger,
+          {
+            ...(query.orthanc === undefined ? {} : { orthanc: query.orthanc }),
+            from,
+            to,
+            resolution: query.resolution ?? resolutionFor(to - from),
+          },
+          { limit: query.limit ?? defaultLimit, cursor: query.cursor },
+        );
+        return { items: page.items.map(presentHistory), next: page.next };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/api/v1/totals',
+      summary: 'Counts since the ledger began',
+      answer: totalsAnswer,
+      handle: () => {
+        const { received, proven, removed, vanished, decisions } = ledger.totals();
+        return {
+          received,
+          proven,
+          removed,
+          vanished,
+          decisions: { placed: decisions.placed, followed: decisions.followed, waiting: decisions.waiting },
+        };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/api/v1/reconcile',
+      summary: 'Compares every front with the ledger now instead of at the next turn',
+      answer: reconcileAnswer,
+      problems: { 501: 'This service has no reconciler' },
+      handle: async () => {
+        if (deps.reconcile === undefined) {
+          throw new Problem(501, 'no-reconciler', 'There is no reconciler', 'This service runs without one.');
+        }
+        const started = performance.now();
+        // Callers that come meanwhile wait for the same turn: it lists whole fronts, one at a time is enough.
+        reconciling ??= deps.reconcile().finally(() => {
+          reconciling = null;
+        });
+        await reconciling;
+        return { seconds: Math.round(performance.now() - started) / 1000 };
+      },
+    }),
+  ];
+}
