@@ -1,0 +1,12 @@
+#!/usr/bin/env node
+import { join } from 'node:path';
+import { runScript } from './setup/complaint.mjs';
+import { ensureDependencies, projectEnvironment } from './setup/dependencies.mjs';
+import { inPlace, project } from './setup/run.mjs';
+
+// The `dde` command, on whatever Node it is called with: hands over to the project's own.
+await runScript(async () => {
+  const node = await ensureDependencies(project);
+  const dde = join(project, 'src', 'cli', 'dde.ts');
+  return inPlace(node, [dde, ...process.argv.slice(2)], { env: projectEnvironment() });
+});
