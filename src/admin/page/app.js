@@ -84,9 +84,11 @@ function askForToken(text = '') {
   byId('token').focus();
 }
 
+function tile(name, value, className = '') {
+  return element('div', {}, [element('dt', { text: name }), element('dd', { text: value, className })]);
+}
+
 function showQueue(queue) {
-  const tile = (name, value, className = '') =>
-    element('div', {}, [element('dt', { text: name }), element('dd', { text: value, className })]);
   byId('queue').replaceChildren(
     tile('images waiting', number(queue.instances)),
     tile('oldest of them', queue.oldestAgeSeconds === null ? '–' : duration(queue.oldestAgeSeconds)),
