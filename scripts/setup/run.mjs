@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { accessSync, constants, statSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import { delimiter, dirname, join, sep } from 'node:path';
@@ -68,27 +69,21 @@ export function capture(program, args, { cwd = project, env = process.env } = {}
  * Ctrl-C reaches it twice, from the terminal and from us; it is meant to take that for one. The other way round, a program
  * that hears nothing when only we are signalled, would outlive us. Where `setpriv` exists, it also learns of our sudden end.
  */
-export function inPlace(program, args, { cwd = process.cwd(), env = process.env } = {}) {
-  return new Promise((resolve, reject) => {
-    const setpriv = process.platform === 'linux' ? findProgram('setpriv', systemPath()) : null;
-    const [command, ...rest] =
-      setpriv === null ? [program, ...args] : [setpriv, '--pdeathsig', 'TERM', program, ...args];
-    const child = spawn(command, rest, { cwd, env, stdio: 'inherit' });
-    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
-    const handOn = (signal) => child.kill(signal);
-    for (const signal of signals) process.on(signal, handOn);
-    const done = () => {
-      for (const signal of signals) process.off(signal, handOn);
-    };
-    child.on('error', (error) => {
-      done();
-      reject(error);
-    });
-    child.on('close', (code, signal) => {
-      done();
-      resolve(exitCode(code, signal));
-    });
-  });
+export async function inPlace(program, args, { cwd = process.cwd(), env = process.env } = {}) {
+  const setpriv = process.platform === 'linux' ? findProgram('setpriv', systemPath()) : null;
+  const [command, ...rest] =
+    setpriv === null ? [program, ...args] : [setpriv, '--pdeathsig', 'TERM', program, ...args];
+  const child = spawn(command, rest, { cwd, env, stdio: 'inherit' });
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+  const handOn = (signal) => child.kill(signal);
+  for (const signal of signals) process.on(signal, handOn);
+  try {
+    // Rejects when the program cannot be started.
+    const [code, signal] = await once(child, 'close');
+    return exitCode(code, signal);
+  } finally {
+    for (const signal of signals) process.off(signal, handOn);
+  }
 }
 
 function exitCode(code, signal) {
