@@ -2,7 +2,9 @@ import type { Candidate } from '../decision/policy.ts';
 import type { EpochMs, FailureCode, Health, OperatorState } from '../study.ts';
 
 /** May a transfer to this backend be started now? If not, why, and when it is worth asking again (null: on a change). */
-export type Sendable = { readonly ok: true } | { readonly ok: false; readonly reason: string; readonly until: EpochMs | null };
+export type Sendable =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly reason: string; readonly until: EpochMs | null };
 
 /** A backend as the API and the dashboard show it. */
 export interface BackendStatus {
@@ -39,9 +41,24 @@ export interface BackendPool {
   candidates(): readonly Candidate[];
   sendable(name: string, now: EpochMs): Sendable;
   freeLanes(name: string): number;
-  setOperator(name: string, change: { state?: OperatorState; weight?: number | null }, now: EpochMs): BackendStatus;
+  setOperator(
+    name: string,
+    change: { state?: OperatorState; weight?: number | null },
+    now: EpochMs,
+  ): BackendStatus;
   /** A poll or any other exchange told something of its health. */
-  observed(name: string, observation: { at: EpochMs; up: boolean; reason: string | null; latencyMs: number | null; instances?: number | null; diskBytes?: number | null; version?: string | null }): void;
+  observed(
+    name: string,
+    observation: {
+      at: EpochMs;
+      up: boolean;
+      reason: string | null;
+      latencyMs: number | null;
+      instances?: number | null;
+      diskBytes?: number | null;
+      version?: string | null;
+    },
+  ): void;
   laneTaken(name: string): void;
   laneFreed(name: string): void;
   /** A transfer ended well: back-off is over. */

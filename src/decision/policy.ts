@@ -27,7 +27,12 @@ export interface Score {
 }
 
 export type Choice =
-  | { readonly kind: 'place'; readonly backend: string; readonly reason: string; readonly scores: readonly Score[] }
+  | {
+      readonly kind: 'place';
+      readonly backend: string;
+      readonly reason: string;
+      readonly scores: readonly Score[];
+    }
   | { readonly kind: 'wait'; readonly reason: string; readonly scores: readonly Score[] };
 
 /**

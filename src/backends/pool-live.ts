@@ -1,0 +1,285 @@
+import type { Logger } from 'winston';
+import type { Candidate } from '../decision/policy.ts';
+import type { BackendLedger, BackendLoad } from '../ledger/ledger.ts';
+import type { Clock, EpochMs, OperatorState } from '../study.ts';
+import type { BackendConfig } from '../topology/topology.ts';
+import { afterFailure, type BackOff } from './backoff.ts';
+import { type HealthState, healthReason, observe, unheard } from './health.ts';
+import type { BackendPool, BackendStatus, Sendable } from './pool.ts';
+import { realTimers, type Timers } from './timers.ts';
+
+export interface PoolOptions {
+  /** In the order of the topology, which is the order of everything the pool lists. */
+  readonly backends: readonly BackendConfig[];
+  readonly ledger: BackendLedger;
+  /** Silences in a row before a backend counts as down. */
+  readonly downAfter: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** In [0, 1). */
+  readonly random?: () => number;
+  readonly timers?: Timers;
+}
+
+export interface LivePool extends BackendPool {
+  /** Ends the timers of back-offs. The pool may still be read. */
+  close(): void;
+}
+
+/** One backend as it is now. Only what an operator said is durable; the rest is found out anew after a start. */
+interface Member {
+  readonly config: BackendConfig;
+  operator: OperatorState;
+  /** Null: the topology's. */
+  weightSet: number | null;
+  health: HealthState;
+  busyLanes: number;
+  backOff: BackOff | null;
+  endBackOffTimer: (() => void) | null;
+  version: string | null;
+  latencyMs: number | null;
+  instances: number | null;
+  diskBytes: number | null;
+}
+
+/**
+ * The backends of the topology as they are now. Names that are not in the topology, which the ledger may still know from
+ * an earlier one, may be asked for and are never sendable; changing them is an error.
+ *
+ * @throws LedgerError when what operators have set cannot be read.
+ */
+export function createPool(options: PoolOptions): LivePool {
+  const { ledger, clock, log } = options;
+  const random = options.random ?? Math.random;
+  const timers = options.timers ?? realTimers;
+  const listeners = new Set<(name: string) => void>();
+  const settings = new Map(ledger.backendSettings().map((setting) => [setting.backend, setting]));
+  const members = new Map<string, Member>(
+    options.backends.map((config) => [
+      config.name,
+      {
+        config,
+        operator: settings.get(config.name)?.state ?? 'ready',
+        weightSet: settings.get(config.name)?.weight ?? null,
+        health: unheard(clock()),
+        busyLanes: 0,
+        backOff: null,
+        endBackOffTimer: null,
+        version: null,
+        latencyMs: null,
+        instances: null,
+        diskBytes: null,
+      },
+    ]),
+  );
+
+  function member(name: string): Member {
+    const found = members.get(name);
+    if (found === undefined) throw new RangeError(`there is no backend ${name} in the topology`);
+    return found;
+  }
+
+  function notify(name: string): void {
+    for (const listener of [...listeners]) {
+      try {
+        listener(name);
+      } catch (error) {
+        // One room's mistake must not keep the others from hearing of the change.
+        log.error('a listener to the backends failed', { backend: name, detail: String(error) });
+      }
+    }
+  }
+
+  function loadsByName(): ReadonlyMap<string, BackendLoad> {
+    return new Map(ledger.loads().map((load) => [load.backend, load]));
+  }
+
+  function statusOf(one: Member, load: BackendLoad | undefined): BackendStatus {
+    const { config, health } = one;
+    return {
+      name: config.name,
+      url: config.url,
+      publicUrl: config.publicUrl,
+      operator: one.operator,
+      weight: weightOf(one),
+      lanes: config.lanes,
+      busyLanes: one.busyLanes,
+      health: health.kind,
+      healthReason: healthReason(health, config.url),
+      healthSince: health.since,
+      version: one.version,
+      latencyMs: one.latencyMs,
+      studiesInFlight: load?.studies ?? 0,
+      instancesInFlight: load?.instances ?? 0,
+      bytesInFlight: load?.bytes ?? 0,
+      retryAt: one.backOff === null || one.backOff.until <= clock() ? null : one.backOff.until,
+      lastFailure: one.backOff?.text ?? null,
+      instances: one.instances,
+      diskBytes: one.diskBytes,
+    };
+  }
+
+  function endBackOff(one: Member): void {
+    one.backOff = null;
+    one.endBackOffTimer?.();
+    one.endBackOffTimer = null;
+  }
+
+  /** Says when the back-off is over; the failure count stays until a transfer succeeds. */
+  function watchBackOff(one: Member, now: EpochMs): void {
+    one.endBackOffTimer?.();
+    one.endBackOffTimer = null;
+    const remaining = (one.backOff?.until ?? now) - now;
+    one.endBackOffTimer = timers.after(Math.max(0, remaining), () => {
+      one.endBackOffTimer = null;
+      // Timers may fire a little early by the clock that `sendable` is asked with; then nobody would come back.
+      if (one.backOff !== null && clock() < one.backOff.until) watchBackOff(one, clock());
+      else notify(one.config.name);
+    });
+  }
+
+  return {
+    names: () => [...members.keys()],
+
+    status(name) {
+      const one = members.get(name);
+      return one === undefined ? null : statusOf(one, loadsByName().get(name));
+    },
+
+    statuses() {
+      const loads = loadsByName();
+      return [...members.values()].map((one) => statusOf(one, loads.get(one.config.name)));
+    },
+
+    candidates() {
+      const loads = loadsByName();
+      const placements = ledger.lastPlacements();
+      return [...members.values()].map((one): Candidate => {
+        const { config, health } = one;
+        const load = loads.get(config.name);
+        return {
+          backend: config.name,
+          weight: weightOf(one),
+          lanes: config.lanes,
+          busyLanes: one.busyLanes,
+          studiesInFlight: load?.studies ?? 0,
+          instancesInFlight: load?.instances ?? 0,
+          bytesInFlight: load?.bytes ?? 0,
+          lastPlacement: placements.get(config.name) ?? 0,
+          operator: one.operator,
+          health: health.kind,
+          healthReason: healthReason(health, config.url),
+        };
+      });
+    },
+
+    sendable(name, now): Sendable {
+      const one = members.get(name);
+      if (one === undefined) return { ok: false, reason: `${name} is not in the topology`, until: null };
+      // `drain` still sends: studies that are bound finish.
+      if (one.operator === 'maint') return { ok: false, reason: `${name} is in maint`, until: null };
+      if (one.health.kind !== 'up') {
+        const why = healthReason(one.health, one.config.url) ?? one.health.kind;
+        return { ok: false, reason: `waits until ${name} answers: ${why}`, until: null };
+      }
+      if (one.backOff !== null && now < one.backOff.until) {
+        return { ok: false, reason: `pause after a failure (${one.backOff.text})`, until: one.backOff.until };
+      }
+      return { ok: true };
+    },
+
+    freeLanes(name) {
+      const one = members.get(name);
+      return one === undefined ? 0 : Math.max(0, one.config.lanes - one.busyLanes);
+    },
+
+    setOperator(name, change, now) {
+      const one = member(name);
+      const { weight } = change;
+      if (typeof weight === 'number' && !(Number.isFinite(weight) && weight >= 0)) {
+        throw new RangeError(`weight must be a number from 0, not ${weight}`);
+      }
+      const state = change.state ?? one.operator;
+      const weightSet = weight === undefined ? one.weightSet : weight;
+      // Durable first: what the ledger refuses has not been said.
+      ledger.setBackend({ backend: name, state, weight: weightSet }, now);
+      one.operator = state;
+      one.weightSet = weightSet;
+      log.info('backend set by an operator', { backend: name, state, weight: weightOf(one) });
+      notify(name);
+      return statusOf(one, loadsByName().get(name));
+    },
+
+    observed(name, observation) {
+      const one = member(name);
+      const before = one.health;
+      one.health = observe(before, observation, options.downAfter);
+      if (observation.up) {
+        one.latencyMs = observation.latencyMs ?? one.latencyMs;
+        one.instances = observation.instances ?? one.instances;
+        one.diskBytes = observation.diskBytes ?? one.diskBytes;
+        one.version = observation.version ?? one.version;
+      }
+      if (one.health.kind === before.kind) return;
+      const { url } = one.config;
+      if (one.health.kind === 'up') {
+        log.info('backend is up', { backend: name, url });
+        // Its failures belong to what is over now.
+        endBackOff(one);
+        notify(name);
+      } else {
+        one.latencyMs = null;
+        log.warn('backend is down', { backend: name, reason: healthReason(one.health, url) });
+      }
+    },
+
+    laneTaken(name) {
+      member(name).busyLanes++;
+    },
+
+    laneFreed(name) {
+      const one = member(name);
+      if (one.busyLanes === 0) {
+        // Below zero it would let more transfers run than the backend has lanes, and nobody would see why.
+        log.error('a lane was freed that nobody had taken', { backend: name });
+        return;
+      }
+      one.busyLanes--;
+      notify(name);
+    },
+
+    transferSucceeded(name) {
+      const one = member(name);
+      const wasHeldBack = one.backOff !== null;
+      endBackOff(one);
+      if (wasHeldBack) notify(name);
+    },
+
+    transferFailed(name, code, detail, now) {
+      const one = member(name);
+      one.backOff = afterFailure(one.backOff, { code, detail, now }, random);
+      watchBackOff(one, now);
+      return one.backOff.until;
+    },
+
+    onChange(listener) {
+      // A wrapper, so that the same function may listen twice and stop once.
+      const own = (name: string): void => listener(name);
+      listeners.add(own);
+      return () => {
+        listeners.delete(own);
+      };
+    },
+
+    close() {
+      for (const one of members.values()) {
+        one.endBackOffTimer?.();
+        one.endBackOffTimer = null;
+      }
+    },
+  };
+}
+
+function weightOf(one: Member): number {
+  return one.weightSet ?? one.config.weight;
+}
