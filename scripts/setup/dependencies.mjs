@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { Complaint } from './complaint.mjs';
 import { step } from './progress.mjs';
@@ -77,12 +77,18 @@ async function install(project) {
   if (code !== 0) throw new Complaint(`npm ${args[0]} failed (exit code ${code}):\n${tail(output)}`);
 }
 
-/** What the package's preinstall script does: fetch the binary for this machine beside it and link it to its place. */
+/**
+ * What the package's preinstall script does: fetch the binary for this machine beside it and put it in its place. npm made
+ * no link to it, because it was not there yet.
+ */
 async function installNode(project, node) {
+  const folder = join(project, 'node_modules', 'node');
   const { code, output } = await capture(systemNode(), ['installArchSpecificPackage.js'], {
-    cwd: join(project, 'node_modules', 'node'),
+    cwd: folder,
     env: { ...cleanEnvironment(), npm_config_audit: 'false', npm_config_fund: 'false' },
   });
+  rmSync(node, { force: true });
+  symlinkSync(join('..', 'node', 'bin', 'node'), node);
   if (!(await isRightNode(node)))
     throw new Complaint(`Node ${nodeMajor} could not be installed (exit code ${code}):\n${tail(output)}`);
 }
