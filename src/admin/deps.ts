@@ -1,6 +1,7 @@
 import type { Registry } from 'prom-client';
 import type { Logger } from 'winston';
 import type { BackendPool } from '../backends/pool.ts';
+import type { AdmissionState } from '../intake/admission.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Orthanc } from '../orthanc/orthanc.ts';
 import type { Clock, EpochMs, Health } from '../study.ts';
@@ -13,11 +14,13 @@ export interface AdminDeps {
   readonly fronts: ReadonlyMap<string, Orthanc>;
   /** For links into Orthanc Explorer; without it they lead to its front page. */
   readonly backends?: ReadonlyMap<string, Orthanc>;
-  /** What polling says of the fronts. Without it they are asked when readiness is. */
+  /** Whether each front answered when it was last asked. Without it they are asked when readiness is. */
   readonly frontHealth?: () => ReadonlyMap<
     string,
     { readonly health: Health; readonly reason: string | null }
   >;
+  /** Whether the fronts take new images. */
+  readonly admission?: () => AdmissionState;
   readonly topology: Topology;
   readonly adminToken: string;
   readonly clock: Clock;

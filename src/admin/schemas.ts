@@ -109,6 +109,19 @@ export const backendAnswer = z.strictObject({
 });
 export type BackendAnswer = z.infer<typeof backendAnswer>;
 
+export const frontAnswer = z.strictObject({
+  name: z.string(),
+  url: z.string(),
+  explorer: z.string(),
+  health: z.enum(['unknown', 'up', 'down']),
+  healthReason: z.string().nullable(),
+  takesImages: z
+    .boolean()
+    .meta({ description: 'False: new images are refused, the modality sends again later' }),
+  refusing: z.string().nullable().meta({ description: 'Why new images are refused' }),
+});
+export type FrontAnswer = z.infer<typeof frontAnswer>;
+
 const copyAnswer = z.strictObject({
   copy: count,
   backend: z.string(),

@@ -1,12 +1,19 @@
 import type { AdminDeps } from '../deps.ts';
 import { defaultLimit, historyPage, resolutionFor } from '../paging.ts';
-import { presentBackend, presentHistory, presentQuarantined, presentQueue } from '../present.ts';
+import {
+  explorerPage,
+  presentBackend,
+  presentHistory,
+  presentQuarantined,
+  presentQueue,
+} from '../present.ts';
 import { Problem } from '../problems.ts';
 import { type Route, route } from '../route.ts';
 import {
   backendAnswer,
   backendChange,
   backendParams,
+  frontAnswer,
   historyAnswer,
   historyQuery,
   listOf,
@@ -22,7 +29,10 @@ const hourMs = 3_600_000;
 
 /** Backends, and what waits, and what was. */
 export function farmRoutes(
-  deps: Pick<AdminDeps, 'ledger' | 'pool' | 'clock' | 'log' | 'reconcile'>,
+  deps: Pick<
+    AdminDeps,
+    'ledger' | 'pool' | 'topology' | 'clock' | 'log' | 'reconcile' | 'frontHealth' | 'admission'
+  >,
 ): readonly Route[] {
   const { ledger, pool, clock, log } = deps;
   let reconciling: Promise<void> | null = null;
@@ -82,6 +92,30 @@ export function farmRoutes(
           weight: status.weight,
         });
         return presentBackend(status);
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/api/v1/fronts',
+      summary: 'Every front: whether it answers, and whether it takes new images',
+      answer: listOf(frontAnswer),
+      handle: () => {
+        const health = deps.frontHealth?.();
+        const admission = deps.admission?.();
+        return {
+          items: deps.topology.fronts.map(({ name, url, publicUrl }) => {
+            const known = health?.get(name);
+            return {
+              name,
+              url,
+              explorer: explorerPage(publicUrl),
+              health: known?.health ?? 'unknown',
+              healthReason: known?.reason ?? null,
+              takesImages: admission?.open ?? true,
+              refusing: admission?.reason ?? null,
+            };
+          }),
+        };
       },
     }),
     route({
