@@ -84,7 +84,8 @@ function ports(document: unknown): readonly Use[] {
 }
 
 function portAt(value: unknown, path: readonly (string | number)[]): readonly Use[] {
-  return typeof value === 'number' || typeof value === 'string' ? [{ path, value: String(value) }] : [];
+  const text = typeof value === 'number' || typeof value === 'string' ? String(value) : '0';
+  return text === '0' ? [] : [{ path, value: text }];
 }
 
 function nobodyToChoose(document: unknown): readonly Finding[] {

@@ -7,8 +7,7 @@ import { formatPath, nearest, TopologyError } from './problems.ts';
 import type { PasswordSource, TopologyDocument } from './schema.ts';
 import { sentence, topologySchema } from './schema.ts';
 import type { BackendConfig, FrontConfig, OrthancConfig, Topology } from './topology.ts';
-import type { Variables } from './variables.ts';
-import { farmPrefix } from './variables.ts';
+import { farmPrefix, farmVariable, type Variables } from './variables.ts';
 
 export type { Problem } from './problems.ts';
 export { TopologyError } from './problems.ts';
@@ -194,9 +193,4 @@ function build(file: string, document: TopologyDocument, passwords: ReadonlyMap<
       keepHoursMs: history.keepHours,
     },
   };
-}
-
-/** `orthanc-1` → `DDE_ORTHANC_1`: the beginning of the names of an Orthanc's variables, `…_URL` and `…_PASSWORD`. */
-export function farmVariable(name: string): string {
-  return `${farmPrefix}${name.toUpperCase().replaceAll('-', '_')}`;
 }

@@ -86,6 +86,8 @@ const url = z.string().transform((text, context) => {
       `"${withoutCredentials(text)}" is no address: write http:// or https://, a host, and a port where it is not the usual one`,
     );
   }
+  if (/[{}$"'\\\s<>]/.test(text))
+    return complain('must have no space, quote, backslash, "$", "<", ">", "{" or "}" in it');
   if (parsed.username !== '' || parsed.password !== '') {
     return complain('must not carry a user or password: they have keys of their own, username and password');
   }
@@ -111,7 +113,11 @@ const password = z
         .string()
         .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error: 'must be the name of an environment variable' })
         .optional(),
-      default: z.string().min(1).optional(),
+      // It becomes a part of ${NAME:-default} in the generated files, which Orthanc, and in its image Python, replace.
+      default: z
+        .string()
+        .regex(/^[^{}$"'\\\s]+$/, { error: 'must have no space, quote, backslash, "$", "{" or "}" in it' })
+        .optional(),
       file: z.string().min(1).optional(),
     },
     {
@@ -164,7 +170,8 @@ const service = z.strictObject({
     .string()
     .regex(/^[0-9A-Za-z.:_-]{1,253}$/, { error: 'must be an IP address or a host name' })
     .prefault('127.0.0.1'),
-  port: port.prefault(3000),
+  /** 0: one that is free. */
+  port: number(z.int().min(0).max(65_535)).prefault(3000),
   url: url.prefault('http://127.0.0.1:3000'),
 });
 

@@ -7,6 +7,11 @@ export type Variables = Readonly<Record<string, string | undefined>>;
  */
 export const farmPrefix = 'DDE_';
 
+/** `orthanc-1` → `DDE_ORTHANC_1`: the beginning of the names of an Orthanc's variables, `…_URL` and `…_PASSWORD`. */
+export function farmVariable(name: string): string {
+  return `${farmPrefix}${name.toUpperCase().replaceAll('-', '_')}`;
+}
+
 export type Substitution =
   | { readonly ok: true; readonly text: string }
   | { readonly ok: false; readonly problems: readonly string[] };

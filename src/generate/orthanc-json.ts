@@ -1,0 +1,102 @@
+import type { FrontConfig, OrthancConfig, RunConfig, Topology } from '../topology/topology.ts';
+import { farmVariable } from '../topology/variables.ts';
+
+/**
+ * The configuration of one Orthanc as plain JSON. Only what differs from Orthanc's defaults stands in it; among those
+ * defaults that this project relies on are OverwriteInstances, StorageCompression and DicomCheckCalledAet false,
+ * DicomAlwaysAllowStore, StoreMD5ForAttachments and SyncStorageArea true, MaximumStorageSize 0.
+ *
+ * Orthanc replaces `${NAME}` and `${NAME:-default}` in texts, not in numbers: so addresses and passwords come from the
+ * environment, and ports stand here.
+ */
+export type OrthancJson = Readonly<Record<string, unknown>>;
+
+const generated = 'Made by "dde generate" from orthanc-config/topology.yaml: edit that file, not this one.';
+
+/** Lua's HttpPost takes its time limit from here: seconds for which a dead service may hold the thread of the hook. */
+const hookTimeoutSeconds = 2;
+
+/** The largest single instance that must get through at the slowest rate worth waiting for. */
+const largestInstanceBytes = 1e9;
+
+/** A front: receives from anybody, keeps nothing for long, sends to its peers. */
+export function frontJson(topology: Topology, front: FrontConfig, run: RunConfig): OrthancJson {
+  return {
+    ...common(front, run),
+    LuaScripts: ['${DDE_LUA:-../lua}/on-stored-instance.lua'],
+
+    // One thread an association; with fewer, the next modality waits until another has finished.
+    DicomThreadsCount: front.associations,
+    // Whatever a modality has made is received. Every transfer syntax is accepted by default.
+    UnknownSopClassAccepted: true,
+
+    ...jobs(topology),
+    HttpTimeout: hookTimeoutSeconds,
+    ...(httpThreads(topology) > defaultHttpThreads ? { HttpThreadsCount: httpThreads(topology) } : {}),
+    // On by default in older versions; image data does not shrink, so it only costs time.
+    HttpCompressionEnabled: false,
+
+    OrthancPeers: Object.fromEntries(
+      topology.backends.map((backend) => [backend.name, peer(topology, backend)]),
+    ),
+  };
+}
+
+/** A backend: keeps studies. Everything that is no business of this project is as Orthanc has it. */
+export function backendJson(backend: OrthancConfig, run: RunConfig): OrthancJson {
+  return common(backend, run);
+}
+
+function common(orthanc: OrthancConfig, run: RunConfig): OrthancJson {
+  return {
+    _generated: generated,
+    Name: orthanc.name,
+    HttpPort: run.httpPort,
+    DicomPort: run.dicomPort,
+    DicomAet: run.aeTitle,
+    StorageDirectory: '${DDE_STORAGE:-/var/lib/orthanc/db}',
+
+    // Without this line an Orthanc that serves only its own machine would ask for no password.
+    AuthenticationEnabled: true,
+    RegisteredUsers: { [orthanc.username]: password(orthanc) },
+
+    // The default of one second makes clients that take it literally open a connection for each request.
+    KeepAliveTimeout: 5,
+  };
+}
+
+function password({ passwordVariable, passwordDefault }: OrthancConfig): string {
+  const fallback = passwordDefault === null || passwordDefault === undefined ? '' : `:-${passwordDefault}`;
+  return `\${${passwordVariable}${fallback}}`;
+}
+
+/** A stalled backend holds its jobs until the peer's time limit, so there are more job threads than lanes. */
+function jobs({ backends }: Topology): OrthancJson {
+  const lanes = backends.reduce((sum, backend) => sum + backend.lanes, 0);
+  return {
+    ConcurrentJobs: 2 * lanes + 8,
+    // A synchronous call reads its result from the history: with the default of 10 it is pushed out by others first.
+    JobsHistorySize: 1000,
+    // The ledger is the durable queue. Saved jobs also carry the peers' passwords in clear.
+    SaveJobs: false,
+  };
+}
+
+const defaultHttpThreads = 50;
+
+/** Every transfer holds one thread for as long as it takes; the others serve proofs, removals, polls and people. */
+function httpThreads({ backends }: Topology): number {
+  return 2 * backends.reduce((sum, backend) => sum + backend.lanes, 0) + 32;
+}
+
+function peer({ routing }: Topology, backend: OrthancConfig): OrthancJson {
+  const { baseMs, bytesPerSecond } = routing.transferTimeout;
+  const bytes = Math.max(routing.batch.bytes, largestInstanceBytes);
+  return {
+    Url: `\${${farmVariable(backend.name)}_URL:-${backend.url}}`,
+    Username: backend.username,
+    Password: password(backend),
+    // For one instance. Longer than the service waits for most transfers, never shorter than the largest one needs.
+    Timeout: Math.ceil(baseMs / 1000 + bytes / bytesPerSecond),
+  };
+}
