@@ -80,7 +80,7 @@ export function createPool(options: PoolOptions): LivePool {
   }
 
   function notify(name: string): void {
-    for (const listener of [...listeners]) {
+    for (const listener of listeners) {
       try {
         listener(name);
       } catch (error) {

@@ -1,0 +1,71 @@
+import { bounded, TooLate } from '../backends/bounded.ts';
+import { troubleOf } from '../backends/trouble.ts';
+import { type Orthanc, OrthancError } from '../orthanc/orthanc.ts';
+import type { Clock, EpochMs } from '../study.ts';
+import type { Holdings } from './decide.ts';
+
+export interface Lookup extends Holdings {
+  /** When the last of them had answered, or was given up. */
+  readonly at: EpochMs;
+}
+
+export interface LookupOptions {
+  readonly backends: ReadonlyMap<string, Orthanc>;
+  /** Nobody is waited for longer than this. */
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+}
+
+/** How long a backend that was too late the last time is waited for, until it is given the full time again. */
+const shortMs = 50;
+const untilPatientMs = 5_000;
+
+/**
+ * Asks all backends at once how much of a study they hold. Rejects only when `signal` ends it.
+ *
+ * A backend that hangs would cost every new study the full time-out, and with that slow down all the others' images. So
+ * one that was too late gets a short time only, and one study every few seconds tries it with the full time. It is asked all
+ * the same: if it answers in the short time it is trusted again.
+ */
+export function createLookup(
+  options: LookupOptions,
+): (studyUid: string, signal: AbortSignal) => Promise<Lookup> {
+  const { backends, timeoutMs, clock } = options;
+  /** Backends that were too late, with the time at which the next full try is due. */
+  const late = new Map<string, EpochMs>();
+
+  function limitFor(backend: string, now: EpochMs): number {
+    const due = late.get(backend);
+    if (due === undefined) return timeoutMs;
+    if (now < due) return Math.min(shortMs, timeoutMs);
+    // This study is the one that tries; those that come meanwhile do not wait with it.
+    late.set(backend, now + untilPatientMs);
+    return timeoutMs;
+  }
+
+  return async function lookup(studyUid, signal) {
+    const began = clock();
+    const held = new Map<string, number>();
+    const silent = new Map<string, string>();
+    await Promise.all(
+      [...backends].map(async ([name, backend]) => {
+        const limitMs = limitFor(name, began);
+        try {
+          const ask = (own: AbortSignal): Promise<number> =>
+            backend.studyInstances(studyUid, { signal: own, timeoutMs: limitMs });
+          held.set(name, await bounded(limitMs, ask, signal));
+          late.delete(name);
+        } catch (error) {
+          silent.set(name, troubleOf(error));
+          if (!signal.aborted && isLate(error) && !late.has(name)) late.set(name, clock() + untilPatientMs);
+        }
+      }),
+    );
+    signal.throwIfAborted();
+    return { at: clock(), held, silent };
+  };
+}
+
+function isLate(error: unknown): boolean {
+  return error instanceof TooLate || (error instanceof OrthancError && error.code === 'timeout');
+}
