@@ -185,8 +185,12 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         pool,
         fronts,
         backends,
-        frontStates: () => reconciler.frontStates(),
-        admission: () => admission.state(),
+        frontHealth: () =>
+          new Map(
+            reconciler
+              .frontStates()
+              .map(({ front, reachable, reason }) => [front, { health: reachable ? 'up' : 'down', reason }]),
+          ),
         topology,
         adminToken: options.adminToken,
         clock,

@@ -27,49 +27,59 @@ export interface HookDeps {
 export function createHook(deps: HookDeps): express.Router {
   const router = express.Router();
 
-  router.post('/hook/stored', authorize, express.json({ limit: '64kb', type: () => true }), (req, res) => {
-    const started = process.hrtime.bigint();
-    const parsed = announcementSchema.safeParse(req.body);
-    if (!parsed.success) {
-      const problems = parsed.error.issues
-        .map((issue) => `${issue.path.join('.')}: ${issue.message}`)
-        .join('; ');
-      refuse(res, 400, `not an announcement: ${problems}`);
-      return;
-    }
-    const announcement = parsed.data;
-    if (!deps.fronts.has(announcement.front)) {
-      refuse(res, 400, `the topology has no front named ${announcement.front}`);
-      return;
-    }
-    let answer: ReceivedAnswer;
-    try {
-      answer = deps.ledger.received(arrivalOf(announcement), deps.clock());
-    } catch (error) {
-      if (!(error instanceof LedgerError)) throw error;
-      deps.log.error('announcement not noted', {
-        front: announcement.front,
-        study: announcement.study,
-        code: error.code,
-        detail: error.message,
+  router.post(
+    '/hook/stored',
+    measure,
+    authorize,
+    express.json({ limit: '64kb', type: () => true }),
+    (req, res) => {
+      const parsed = announcementSchema.safeParse(req.body);
+      if (!parsed.success) {
+        const problems = parsed.error.issues
+          .map((issue) => `${issue.path.join('.')}: ${issue.message}`)
+          .join('; ');
+        refuse(res, 400, `not an announcement: ${problems}`);
+        return;
+      }
+      const announcement = parsed.data;
+      if (!deps.fronts.has(announcement.front)) {
+        refuse(res, 400, `the topology has no front named ${announcement.front}`);
+        return;
+      }
+      let answer: ReceivedAnswer;
+      try {
+        answer = deps.ledger.received(arrivalOf(announcement), deps.clock());
+      } catch (error) {
+        if (!(error instanceof LedgerError)) throw error;
+        deps.log.error('announcement not noted', {
+          front: announcement.front,
+          study: announcement.study,
+          code: error.code,
+          detail: error.message,
+        });
+        deps.metrics.hookAnswers.inc({ answer: 'failed' });
+        res.status(503).json({ received: null, reason: `ledger: ${error.code}` });
+        return;
+      }
+      const backend = answer.assignments[0]?.backend ?? null;
+      const body: HookAnswer = {
+        received: announcement.instance,
+        backend,
+        reason: backend === null ? (answer.waitingReason ?? 'the study is being placed') : null,
+      };
+      res.on('finish', () => {
+        deps.onReceived(announcement.study, answer);
       });
-      deps.metrics.hookAnswers.inc({ answer: 'failed' });
-      res.status(503).json({ received: null, reason: `ledger: ${error.code}` });
-      return;
-    }
-    const backend = answer.assignments[0]?.backend ?? null;
-    const body: HookAnswer = {
-      received: announcement.instance,
-      backend,
-      reason: backend === null ? (answer.waitingReason ?? 'the study is being placed') : null,
-    };
-    res.on('finish', () => {
-      deps.metrics.hookSeconds.observe(Number(process.hrtime.bigint() - started) / 1e9);
-      deps.onReceived(announcement.study, answer);
-    });
-    deps.metrics.hookAnswers.inc({ answer: backend === null ? 'waiting' : 'assigned' });
-    res.json(body);
-  });
+      deps.metrics.hookAnswers.inc({ answer: backend === null ? 'waiting' : 'assigned' });
+      res.json(body);
+    },
+  );
+
+  function measure(_req: express.Request, res: express.Response, next: express.NextFunction): void {
+    const done = deps.metrics.hookSeconds.startTimer();
+    res.on('finish', () => done());
+    next();
+  }
 
   // Before the body is read: nobody without the token makes the service parse anything.
   function authorize(req: express.Request, res: express.Response, next: express.NextFunction): void {

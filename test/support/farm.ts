@@ -1,0 +1,210 @@
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { z } from 'zod';
+import { generateFiles } from '../../src/generate/generate.ts';
+import { writeGenerated } from '../../src/generate/write.ts';
+import { loadTopology } from '../../src/topology/load.ts';
+import type { Topology } from '../../src/topology/topology.ts';
+import { type OrthancProcess, startOrthanc } from './orthanc-process.ts';
+import { freePort } from './ports.ts';
+import { type ServiceProcess, serviceProcess } from './service-process.ts';
+import { tempDir } from './temp.ts';
+import { until } from './wait.ts';
+
+export interface FarmOptions {
+  readonly fronts?: number;
+  readonly backends?: number;
+  /** As in the topology; default 1 s, so that tests see the front empty soon. */
+  readonly settle?: string;
+  /** More of the topology's `routing`. */
+  readonly routing?: Readonly<Record<string, unknown>>;
+  readonly history?: Readonly<Record<string, unknown>>;
+  /** More for each backend, by name, such as `{ orthanc1: { weight: 2 } }`. */
+  readonly backend?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** Orthanc configuration on top of the generated one, by name. */
+  readonly orthancConfig?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** How the service and the fronts reach a backend, when not directly: gives the address for its real one. */
+  readonly via?: (backend: string, url: string) => Promise<string>;
+  /** How the fronts reach the service, when not directly. */
+  readonly serviceVia?: (url: string) => Promise<string>;
+  /** Default true. */
+  readonly startService?: boolean;
+}
+
+export interface Farm extends AsyncDisposable {
+  readonly topology: Topology;
+  readonly home: string;
+  readonly fronts: readonly OrthancProcess[];
+  readonly front: OrthancProcess;
+  readonly backends: ReadonlyMap<string, OrthancProcess>;
+  readonly service: ServiceProcess;
+  backend(name: string): OrthancProcess;
+  stop(): Promise<void>;
+}
+
+/**
+ * A whole farm of real processes on free ports, from a topology of its own through the same loading and generating as a
+ * user's: fronts with the generated configuration and Lua, backends, and the service as a process that can be killed.
+ */
+export async function startFarm(options: FarmOptions = {}): Promise<Farm> {
+  const dir = await tempDir('farm');
+  const undo: (() => Promise<unknown>)[] = [() => dir.remove()];
+  const stop = async (): Promise<void> => {
+    for (const step of undo.reverse().splice(0)) await step();
+  };
+  try {
+    const servicePort = await freePort();
+    const serviceUrl = `http://127.0.0.1:${servicePort}`;
+    const hookUrl = (await options.serviceVia?.(serviceUrl)) ?? serviceUrl;
+    const named = async (prefix: string, count: number) =>
+      Promise.all(
+        Array.from({ length: count }, async (_, index) => ({
+          name: count === 1 && prefix === 'front' ? prefix : `${prefix}${index + 1}`,
+          httpPort: await freePort(),
+          dicomPort: await freePort(),
+        })),
+      );
+    const fronts = await named('front', options.fronts ?? 1);
+    const backends = await named('orthanc', options.backends ?? 2);
+    const run = (orthanc: { name: string; httpPort: number; dicomPort: number }) => ({
+      httpPort: orthanc.httpPort,
+      dicomPort: orthanc.dicomPort,
+      aeTitle: orthanc.name.toUpperCase(),
+    });
+    const topologyFile = join(dir.path, 'orthanc-config', 'topology.yaml');
+    const document = {
+      service: { listen: '127.0.0.1', port: servicePort, url: hookUrl },
+      fronts: fronts.map((front) => ({
+        name: front.name,
+        url: `http://127.0.0.1:${front.httpPort}`,
+        password: { env: 'DDE_FRONT_PASSWORD' },
+        run: run(front),
+      })),
+      backends: await Promise.all(
+        backends.map(async (backend) => {
+          const url = `http://127.0.0.1:${backend.httpPort}`;
+          return {
+            name: backend.name,
+            url: (await options.via?.(backend.name, url)) ?? url,
+            publicUrl: url,
+            password: { env: 'DDE_BACKEND_PASSWORD', default: 'orthanc' },
+            run: run(backend),
+            ...options.backend?.[backend.name],
+          };
+        }),
+      ),
+      routing: { settle: options.settle ?? '1 s', reconcile: '*/2 * * * * *', ...options.routing },
+      history: { sample: '1 s', ...options.history },
+    };
+    const token = 'token-of-this-test-farm';
+    const env: Record<string, string> = {
+      DDE_HOME: dir.path,
+      DDE_TOPOLOGY: topologyFile,
+      DDE_ADMIN_TOKEN: token,
+      DDE_HOOK_TOKEN: 'hook-token-of-this-test-farm',
+      DDE_FRONT_PASSWORD: 'front-password',
+      DDE_SERVICE_URL: hookUrl,
+      DDE_LUA: join(dir.path, 'lua'),
+      DDE_LOG_LEVEL: 'debug',
+    };
+    for (const front of fronts) env[`DDE_${front.name.toUpperCase()}_PASSWORD`] = 'front-password';
+    for (const backend of backends) env[`DDE_${backend.name.toUpperCase()}_PASSWORD`] = 'orthanc';
+
+    await writeGenerated(dir.path, new Map([['orthanc-config/topology.yaml', stringify(document)]]));
+    const topology = loadTopology(topologyFile, env);
+    await writeGenerated(dir.path, generateFiles(loadTopology(topologyFile, env, 'generate')));
+
+    const start = async (orthanc: (typeof fronts)[number], password: string): Promise<OrthancProcess> => {
+      const process = await startOrthanc({
+        name: orthanc.name,
+        configFiles: [join(dir.path, 'orthanc-config', `${orthanc.name}.json`)],
+        ...(options.orthancConfig?.[orthanc.name] ? { config: options.orthancConfig[orthanc.name] } : {}),
+        env: { ...env, DDE_ADMISSION: join(dir.path, 'admission', orthanc.name) },
+        password,
+        httpPort: orthanc.httpPort,
+        dicomPort: orthanc.dicomPort,
+      });
+      undo.push(() => process.stop());
+      return process;
+    };
+    const runningBackends = await Promise.all(backends.map((backend) => start(backend, 'orthanc')));
+    const runningFronts = await Promise.all(fronts.map((front) => start(front, 'front-password')));
+
+    const service = serviceProcess({ port: servicePort, home: dir.path, env, token });
+    undo.push(() => service.kill('SIGKILL'));
+    if (options.startService !== false) {
+      await service.start();
+      await backendsUp(service, backends.length);
+    }
+    const byName = new Map(runningBackends.map((backend) => [backend.name, backend]));
+    const need = <T>(value: T | undefined, what: string): T => {
+      if (value === undefined) throw new Error(`the farm has no ${what}`);
+      return value;
+    };
+    return {
+      topology,
+      home: dir.path,
+      fronts: runningFronts,
+      front: need(runningFronts[0], 'front'),
+      backends: byName,
+      service,
+      backend: (name) => need(byName.get(name), name),
+      stop,
+      [Symbol.asyncDispose]: stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Studies are placed on backends that have been seen up; tests that count placements wait for that. */
+export async function backendsUp(service: ServiceProcess, count: number): Promise<void> {
+  await until(
+    async () => {
+      const { items } = await service.get<{ items: { health: string }[] }>('/api/v1/backends');
+      return items.filter((backend) => backend.health === 'up').length >= count;
+    },
+    { what: `${count} backends to be up`, timeoutMs: 30_000 },
+  );
+}
+
+async function ask<T>(orthanc: OrthancProcess, path: string, schema: z.ZodType<T>): Promise<T> {
+  const answer = await orthanc.fetch(path);
+  if (!answer.ok) throw new Error(`${orthanc.name} ${path}: ${answer.status}`);
+  return schema.parse(await answer.json());
+}
+
+/** Instances an Orthanc holds: id → the MD5 it recorded. */
+export async function holdings(orthanc: OrthancProcess): Promise<Map<string, string>> {
+  const md5s = new Map<string, string>();
+  for (const id of await ask(orthanc, '/instances', z.array(z.string()))) {
+    md5s.set(id, await (await orthanc.fetch(`/instances/${id}/attachments/dicom/md5`)).text());
+  }
+  return md5s;
+}
+
+/** StudyInstanceUIDs an Orthanc holds. */
+export async function studiesOn(orthanc: OrthancProcess): Promise<Set<string>> {
+  const expanded = z.array(z.object({ MainDicomTags: z.object({ StudyInstanceUID: z.string() }) }));
+  const studies = await ask(orthanc, '/studies?expand', expanded);
+  return new Set(studies.map((study) => study.MainDicomTags.StudyInstanceUID));
+}
+
+export async function countInstances(orthanc: OrthancProcess): Promise<number> {
+  return (await ask(orthanc, '/statistics', z.object({ CountInstances: z.number() }))).CountInstances;
+}
+
+/** Waits until every front is empty: everything proven, settled and let go. */
+export async function frontsEmpty(farm: Farm, timeoutMs = 60_000): Promise<void> {
+  await until(
+    async () => {
+      for (const front of farm.fronts) {
+        const left = await countInstances(front);
+        if (left > 0) throw new Error(`${left} instances on ${front.name}`);
+      }
+      return true;
+    },
+    { what: 'the fronts to be empty', timeoutMs, intervalMs: 100 },
+  );
+}

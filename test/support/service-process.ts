@@ -1,0 +1,91 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { until } from './wait.ts';
+
+const main = join(import.meta.dirname, '../../src/main.ts');
+
+export interface ServiceProcess {
+  readonly url: string;
+  readonly token: string;
+  readonly pid: number;
+  readonly running: boolean;
+  log(): string;
+  /** Starts it, and waits until it answers. */
+  start(): Promise<void>;
+  /** Sends the signal, and waits for the end unless it only stops or continues. Resolves with the exit code or signal. */
+  kill(signal: NodeJS.Signals): Promise<number | NodeJS.Signals | null>;
+  /** GET of the admin API, as parsed JSON. */
+  get<T>(path: string): Promise<T>;
+  request(path: string, init?: RequestInit): Promise<Response>;
+}
+
+/** The service as the farm runs it: `node src/main.ts` with its environment. Not started yet. */
+export function serviceProcess(options: {
+  readonly port: number;
+  readonly home: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly token: string;
+}): ServiceProcess {
+  const url = `http://127.0.0.1:${options.port}`;
+  const logFile = join(options.home, 'service.log');
+  let child: ChildProcess | null = null;
+  const running = (): boolean => child !== null && child.exitCode === null && child.signalCode === null;
+  const log = (): string => {
+    try {
+      return readFileSync(logFile, 'utf8');
+    } catch {
+      return '';
+    }
+  };
+
+  const request = (path: string, init: RequestInit = {}): Promise<Response> => {
+    const headers = new Headers(init.headers);
+    headers.set('authorization', `Bearer ${options.token}`);
+    return fetch(`${url}${path}`, { signal: AbortSignal.timeout(20_000), ...init, headers });
+  };
+
+  return {
+    url,
+    token: options.token,
+    get pid() {
+      return child?.pid ?? 0;
+    },
+    get running() {
+      return running();
+    },
+    log,
+    async start() {
+      const output = openSync(logFile, 'a');
+      // The kernel ends it together with this process, so that no test run leaves a service behind.
+      child = spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, main], {
+        stdio: ['ignore', output, output],
+        env: { ...process.env, ...options.env },
+      });
+      closeSync(output);
+      await until(
+        async () => {
+          if (!running()) throw new Error(`the service ended:\n${log().slice(-3000)}`);
+          return (await fetch(`${url}/livez`, { signal: AbortSignal.timeout(2000) })).ok;
+        },
+        { what: 'the service to answer', timeoutMs: 30_000 },
+      );
+    },
+    async kill(signal) {
+      if (child === null || !running()) return null;
+      const exited = once(child, 'exit');
+      child.kill(signal);
+      if (signal === 'SIGSTOP' || signal === 'SIGCONT') return null;
+      await exited;
+      return child.exitCode ?? child.signalCode;
+    },
+    request,
+    async get<T>(path: string): Promise<T> {
+      const answer = await request(path);
+      if (!answer.ok) throw new Error(`GET ${path}: ${answer.status} ${await answer.text()}`);
+      // The shape is what the test at hand expects; a wrong one fails there.
+      return (await answer.json()) as T;
+    },
+  };
+}
