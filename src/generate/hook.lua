@@ -10,7 +10,13 @@ local admissionFile = os.getenv('DDE_ADMISSION')
 
 -- Orthanc loads this script into two Lua contexts that share nothing: one for ReceivedInstanceFilter, one for the rest.
 
-local frontName = GetOrthancConfiguration()['Name']
+local configuration = GetOrthancConfiguration()
+local frontName = configuration['Name']
+
+-- A password whose variable is not set is empty, and Orthanc would let everybody in. An error here keeps it from starting.
+for user, password in pairs(configuration['RegisteredUsers'] or {}) do
+  if password == '' then error('the password of "' .. user .. '" is empty: its environment variable is not set', 0) end
+end
 
 local headers = {
   ['Authorization'] = 'Bearer ' .. (os.getenv('DDE_HOOK_TOKEN') or ''),
@@ -63,18 +69,28 @@ local function announcement(instanceId, tags, metadata, origin)
   }
 end
 
+-- An instance without these cannot be announced; one that is announced and refused would look like an outage.
+local function identified(content)
+  for _, key in ipairs({ 'study', 'series', 'sop' }) do
+    if content[key] == nil or #content[key] > 128 then return false end
+  end
+  return true
+end
+
 -- Nil when the service has taken the announcement, otherwise what happened instead. Neither the status nor an empty body
 -- tells success on every version of Orthanc: only the service repeating the identifier does.
 local function announce(instanceId, tags, metadata, origin)
+  local content = announcement(instanceId, tags, metadata, origin)
+  if not identified(content) then return nil end
   -- `true` keeps text that looks like a number text.
-  local body = DumpJson(announcement(instanceId, tags, metadata, origin), true)
+  local body = DumpJson(content, true)
   local answer = HttpPost(serviceUrl .. '/hook/stored', body, headers)
   if answer == nil then return 'no answer' end
   if answer == '' then return 'an empty answer or an error' end
-  local parsed, content = pcall(ParseJson, answer)
-  if not parsed or type(content) ~= 'table' then return 'an answer that is not JSON' end
-  if content['received'] == instanceId then return nil end
-  local said = content['reason'] or content['error'] or content['Message']
+  local parsed, reply = pcall(ParseJson, answer)
+  if not parsed or type(reply) ~= 'table' then return 'an answer that is not JSON' end
+  if reply['received'] == instanceId then return nil end
+  local said = reply['reason'] or reply['detail'] or reply['title']
   return 'an answer without the mark of success' .. (type(said) == 'string' and ' (' .. said:sub(1, 200) .. ')' or '')
 end
 
