@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { readEnvironment } from '../../environment.ts';
 import type { CliContext } from '../program.ts';
 
 export function registerUp(program: Command, context: CliContext): void {
@@ -20,6 +21,6 @@ export function registerUp(program: Command, context: CliContext): void {
     )
     .action(async () => {
       const { up } = await import('../../farm/up.ts');
-      context.exitWith(await up(context.environment(), context.out));
+      context.exitWith(await up(() => readEnvironment(context.env, context.cwd), context.out));
     });
 }
