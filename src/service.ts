@@ -61,7 +61,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const undo: (() => void | Promise<void>)[] = [];
   let grace = 10_000;
   const stop = async (): Promise<void> => {
-    for (const step of undo.reverse().splice(0)) await step();
+    for (const step of undo.splice(0).toReversed()) await step();
   };
 
   try {

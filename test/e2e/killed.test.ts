@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { expectDelivered } from '../support/accounting.ts';
 import { sendAllDicom, sendDicom } from '../support/dicom-sender.ts';
 import { countInstances, type Farm, frontsEmpty, startFarm } from '../support/farm.ts';
 import { makeStudy, type SyntheticStudy, writeInstances } from '../support/synthetic.ts';
 import { tempDir } from '../support/temp.ts';
 import { until } from '../support/wait.ts';
+import { expectDelivered } from './expect.ts';
 
 const proven = async (farm: Farm): Promise<number> =>
   (await farm.service.get<{ proven: number }>('/api/v1/totals')).proven;

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { expectDelivered, expectSamePixels } from '../support/accounting.ts';
 import { sendAllDicom } from '../support/dicom-sender.ts';
 import { countInstances, type Farm, frontsEmpty, startFarm } from '../support/farm.ts';
 import { makeStudy, withOtherContent, writeInstances } from '../support/synthetic.ts';
 import { tempDir } from '../support/temp.ts';
 import { until } from '../support/wait.ts';
+import { expectDelivered, expectSamePixels } from './expect.ts';
 
 interface StudyAnswer {
   readonly state: string;

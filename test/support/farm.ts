@@ -50,27 +50,14 @@ export async function startFarm(options: FarmOptions = {}): Promise<Farm> {
   const dir = await tempDir('farm');
   const undo: (() => Promise<unknown>)[] = [() => dir.remove()];
   const stop = async (): Promise<void> => {
-    for (const step of undo.reverse().splice(0)) await step();
+    for (const step of undo.splice(0).toReversed()) await step();
   };
   try {
     const servicePort = await freePort();
     const serviceUrl = `http://127.0.0.1:${servicePort}`;
     const hookUrl = (await options.serviceVia?.(serviceUrl)) ?? serviceUrl;
-    const named = async (prefix: string, count: number) =>
-      Promise.all(
-        Array.from({ length: count }, async (_, index) => ({
-          name: count === 1 && prefix === 'front' ? prefix : `${prefix}${index + 1}`,
-          httpPort: await freePort(),
-          dicomPort: await freePort(),
-        })),
-      );
-    const fronts = await named('front', options.fronts ?? 1);
-    const backends = await named('orthanc', options.backends ?? 2);
-    const run = (orthanc: { name: string; httpPort: number; dicomPort: number }) => ({
-      httpPort: orthanc.httpPort,
-      dicomPort: orthanc.dicomPort,
-      aeTitle: orthanc.name.toUpperCase(),
-    });
+    const fronts = await members('front', options.fronts ?? 1);
+    const backends = await members('orthanc', options.backends ?? 2);
     const topologyFile = join(dir.path, 'orthanc-config', 'topology.yaml');
     const document = {
       service: { listen: '127.0.0.1', port: servicePort, url: hookUrl },
@@ -78,7 +65,7 @@ export async function startFarm(options: FarmOptions = {}): Promise<Farm> {
         name: front.name,
         url: `http://127.0.0.1:${front.httpPort}`,
         password: { env: 'DDE_FRONT_PASSWORD' },
-        run: run(front),
+        run: runOf(front),
       })),
       backends: await Promise.all(
         backends.map(async (backend) => {
@@ -88,7 +75,7 @@ export async function startFarm(options: FarmOptions = {}): Promise<Farm> {
             url: (await options.via?.(backend.name, url)) ?? url,
             publicUrl: url,
             password: { env: 'DDE_BACKEND_PASSWORD', default: 'orthanc' },
-            run: run(backend),
+            run: runOf(backend),
             ...options.backend?.[backend.name],
           };
         }),
@@ -110,11 +97,11 @@ export async function startFarm(options: FarmOptions = {}): Promise<Farm> {
     for (const front of fronts) env[`DDE_${front.name.toUpperCase()}_PASSWORD`] = 'front-password';
     for (const backend of backends) env[`DDE_${backend.name.toUpperCase()}_PASSWORD`] = 'orthanc';
 
-    await writeGenerated(dir.path, new Map([['orthanc-config/topology.yaml', stringify(document)]]));
+    writeGenerated(dir.path, new Map([['orthanc-config/topology.yaml', stringify(document)]]));
     const topology = loadTopology(topologyFile, env);
-    await writeGenerated(dir.path, generateFiles(loadTopology(topologyFile, env, 'generate')));
+    writeGenerated(dir.path, generateFiles(loadTopology(topologyFile, env, 'generate')));
 
-    const start = async (orthanc: (typeof fronts)[number], password: string): Promise<OrthancProcess> => {
+    const start = async (orthanc: Member, password: string): Promise<OrthancProcess> => {
       const process = await startOrthanc({
         name: orthanc.name,
         configFiles: [join(dir.path, 'orthanc-config', `${orthanc.name}.json`)],
@@ -137,10 +124,6 @@ export async function startFarm(options: FarmOptions = {}): Promise<Farm> {
       await backendsUp(service, backends.length);
     }
     const byName = new Map(runningBackends.map((backend) => [backend.name, backend]));
-    const need = <T>(value: T | undefined, what: string): T => {
-      if (value === undefined) throw new Error(`the farm has no ${what}`);
-      return value;
-    };
     return {
       topology,
       home: dir.path,
@@ -156,6 +139,32 @@ export async function startFarm(options: FarmOptions = {}): Promise<Farm> {
     await stop();
     throw error;
   }
+}
+
+interface Member {
+  readonly name: string;
+  readonly httpPort: number;
+  readonly dicomPort: number;
+}
+
+/** `front` alone, or `orthanc1`, `orthanc2`, … on free ports. */
+function members(prefix: 'front' | 'orthanc', count: number): Promise<Member[]> {
+  return Promise.all(
+    Array.from({ length: count }, async (_, index) => ({
+      name: count === 1 && prefix === 'front' ? prefix : `${prefix}${index + 1}`,
+      httpPort: await freePort(),
+      dicomPort: await freePort(),
+    })),
+  );
+}
+
+function runOf(member: Member) {
+  return { httpPort: member.httpPort, dicomPort: member.dicomPort, aeTitle: member.name.toUpperCase() };
+}
+
+function need<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new Error(`the farm has no ${what}`);
+  return value;
 }
 
 /** Studies are placed on backends that have been seen up; tests that count placements wait for that. */
@@ -177,10 +186,15 @@ async function ask<T>(orthanc: OrthancProcess, path: string, schema: z.ZodType<T
 
 /** Instances an Orthanc holds: id → the MD5 it recorded. */
 export async function holdings(orthanc: OrthancProcess): Promise<Map<string, string>> {
+  const ids = await ask(orthanc, '/instances', z.array(z.string()));
   const md5s = new Map<string, string>();
-  for (const id of await ask(orthanc, '/instances', z.array(z.string()))) {
-    md5s.set(id, await (await orthanc.fetch(`/instances/${id}/attachments/dicom/md5`)).text());
-  }
+  const next = ids.values();
+  const reader = async (): Promise<void> => {
+    for (const id of next) {
+      md5s.set(id, await (await orthanc.fetch(`/instances/${id}/attachments/dicom/md5`)).text());
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, reader));
   return md5s;
 }
 
