@@ -33,12 +33,6 @@ async function main(): Promise<void> {
     // A start under way ends by itself below, as soon as there is something to stop.
     if (service !== null) end(service);
   };
-  const end = (running: Service): void => {
-    running.stop().then(
-      () => process.exit(0),
-      (error: unknown) => fail(error),
-    );
-  };
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop);
 
   service = await startService({
@@ -52,15 +46,23 @@ async function main(): Promise<void> {
   if (asked !== null) end(service);
 }
 
+function end(service: Service): void {
+  service.stop().then(
+    () => process.exit(0),
+    (error: unknown) => fail(error),
+  );
+}
+
+function say(sentence: string): void {
+  process.stderr.write(`dde service: ${sentence}\n`);
+}
+
 function packageVersion(project: string): string {
   const read: unknown = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8'));
   return typeof read === 'object' && read !== null && 'version' in read ? String(read.version) : 'unknown';
 }
 
 function fail(error: unknown): never {
-  const say = (sentence: string): void => {
-    process.stderr.write(`dde service: ${sentence}\n`);
-  };
   if (error instanceof TopologyError) {
     say(error.message);
     process.exit(2);
