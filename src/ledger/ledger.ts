@@ -24,7 +24,13 @@ import type {
  *
  * Errors: `LedgerError` with code `full` (no space), `busy`, `damaged` or `failed`.
  */
-export interface Ledger extends IntakeLedger, DecisionLedger, TransferLedger, BackendLedger, HistoryLedger, ViewLedger {
+export interface Ledger
+  extends IntakeLedger,
+    DecisionLedger,
+    TransferLedger,
+    BackendLedger,
+    HistoryLedger,
+    ViewLedger {
   /** Resolves when everything committed so far has reached the disk. Calls that overlap share one fsync. */
   durable(): Promise<void>;
   close(): Promise<void>;
@@ -66,7 +72,11 @@ export interface IntakeLedger {
    * `removed`, the others `vanished` with an event on their study. Outstanding deliveries end. Only rows still `held`,
    * `removing` or `quarantined` are touched, and none whose delivery is in an open transfer.
    */
-  absent(front: string, orthancIds: readonly string[], now: EpochMs): { removed: number; vanished: number; studies: readonly string[] };
+  absent(
+    front: string,
+    orthancIds: readonly string[],
+    now: EpochMs,
+  ): { removed: number; vanished: number; studies: readonly string[] };
   /**
    * For the start of the service: closes open transfers as `interrupted` (their deliveries ask first), and has
    * everything that stands on a front proven anew, because the hook may have been missed. `removing` → `held`.
@@ -117,7 +127,13 @@ export interface TransferLedger {
    */
   conclude(
     transferId: number,
-    end: { readonly at: EpochMs; readonly code: 'done' | string; readonly detail: string; readonly bytesSent: number; readonly instancesSent: number },
+    end: {
+      readonly at: EpochMs;
+      /** `done`, or what kept it from ending well. */ readonly code: string;
+      readonly detail: string;
+      readonly bytesSent: number;
+      readonly instancesSent: number;
+    },
     outcomes: ReadonlyMap<number, DeliveryOutcome>,
   ): void;
   /** Studies without news since `before` and with nothing outstanding: the front may let go of them. Oldest first. */
@@ -126,7 +142,11 @@ export interface TransferLedger {
    * Moves the study's held instances that have a receipt for each current copy to `removing` and returns them, by front;
    * [] when the study has outstanding deliveries or had news since `before`.
    */
-  beginRemoval(studyUid: string, before: EpochMs, now: EpochMs): readonly { front: string; orthancIds: readonly string[] }[];
+  beginRemoval(
+    studyUid: string,
+    before: EpochMs,
+    now: EpochMs,
+  ): readonly { front: string; orthancIds: readonly string[] }[];
   /** The front answered. Only rows still `removing` are touched: one that arrived again in between is `held`. */
   removed(front: string, orthancIds: readonly string[], now: EpochMs): void;
   /** The front did not answer, or said no: back to `held`; the next sweep tries again. */
@@ -201,7 +221,13 @@ export interface HistoryLedger {
   rollUp(now: EpochMs): void;
   /** Deletes what is older than its keeping time; studies, decisions and instances are never thinned. */
   thin(now: EpochMs, keep: { rawMs: number; minutesMs: number; hoursMs: number }): void;
-  history(query: { orthanc?: string; from: EpochMs; to: EpochMs; resolution: HistoryResolution; limit: number }): readonly HistoryPoint[];
+  history(query: {
+    orthanc?: string;
+    from: EpochMs;
+    to: EpochMs;
+    resolution: HistoryResolution;
+    limit: number;
+  }): readonly HistoryPoint[];
 }
 
 /** One study as the API shows it. */
@@ -219,7 +245,13 @@ export interface StudyView {
   readonly firstSeenAt: EpochMs;
   readonly lastNewsAt: EpochMs;
   /** `received` counts every instance seen; `verified` those with a receipt for each current copy; `removed` those gone from the front. */
-  readonly instances: { readonly received: number; readonly verified: number; readonly removed: number; readonly quarantined: number; readonly vanished: number };
+  readonly instances: {
+    readonly received: number;
+    readonly verified: number;
+    readonly removed: number;
+    readonly quarantined: number;
+    readonly vanished: number;
+  };
   readonly bytes: number;
 }
 
@@ -265,7 +297,12 @@ export interface QueueView {
   readonly unplacedStudies: number;
   /** Proven, still on a front until their study settles. */
   readonly settling: number;
-  readonly backends: readonly (BackendLoad & { readonly sending: number; readonly retrying: number; readonly nextAttemptAt: EpochMs | null; readonly lastFailure: string | null })[];
+  readonly backends: readonly (BackendLoad & {
+    readonly sending: number;
+    readonly retrying: number;
+    readonly nextAttemptAt: EpochMs | null;
+    readonly lastFailure: string | null;
+  })[];
 }
 
 export interface ViewLedger {
@@ -278,9 +315,23 @@ export interface ViewLedger {
   quarantined(page: { limit: number; cursor?: string }): Page<QuarantinedInstance>;
   queue(): QueueView;
   /** Receipts of a study, for those who want the proof itself. */
-  receipts(studyUid: string): readonly { orthancId: string; sopUid: string; backend: string; copy: number; epoch: number; md5: string; at: EpochMs }[];
+  receipts(studyUid: string): readonly {
+    orthancId: string;
+    sopUid: string;
+    backend: string;
+    copy: number;
+    epoch: number;
+    md5: string;
+    at: EpochMs;
+  }[];
   /** Totals since the ledger began, for counters: instances received, proven, removed; bytes; by backend where it fits. */
-  totals(): { received: number; proven: number; removed: number; vanished: number; decisions: Readonly<Record<DecisionKind, number>> };
+  totals(): {
+    received: number;
+    proven: number;
+    removed: number;
+    vanished: number;
+    decisions: Readonly<Record<DecisionKind, number>>;
+  };
 }
 
 /** One outstanding delivery, re-exported for those who only know the ledger. */

@@ -1,0 +1,43 @@
+import type { Assignment } from '../study.ts';
+
+/** An assignment as the statements select it; the study is known to whoever asks. */
+export interface AssignmentRow {
+  readonly copy: number;
+  readonly epoch: number;
+  readonly backend: string;
+  readonly decision: number;
+  readonly assignedAt: number;
+}
+
+export function toAssignment(studyUid: string, row: AssignmentRow): Assignment {
+  return {
+    studyUid,
+    copy: row.copy,
+    epoch: row.epoch,
+    backend: row.backend,
+    decisionId: row.decision,
+    assignedAt: row.assignedAt,
+  };
+}
+
+/**
+ * The instance `i` has a receipt for each current copy, of the content that stands on the front now: the one condition
+ * under which it may leave.
+ */
+export const provenNow = `(
+  EXISTS (SELECT 1 FROM assignments a WHERE a.study = i.study AND a.ended_at IS NULL)
+  AND NOT EXISTS (
+    SELECT 1 FROM assignments a WHERE a.study = i.study AND a.ended_at IS NULL AND NOT EXISTS (
+      SELECT 1 FROM receipts r
+      WHERE r.instance = i.id AND r.copy = a.copy AND r.epoch = a.epoch AND r.round = i.round)))`;
+
+/**
+ * The same, with receipts of earlier rounds counting. It says how to call an instance that is gone already, and is never
+ * the reason for a removal. A new round mostly means that nobody knows whether the content changed (the service was away,
+ * a hook came late), and a removal that was under way then must not be reported as a loss.
+ */
+export const provenOnce = `(
+  EXISTS (SELECT 1 FROM assignments a WHERE a.study = i.study AND a.ended_at IS NULL)
+  AND NOT EXISTS (
+    SELECT 1 FROM assignments a WHERE a.study = i.study AND a.ended_at IS NULL AND NOT EXISTS (
+      SELECT 1 FROM receipts r WHERE r.instance = i.id AND r.copy = a.copy AND r.epoch = a.epoch)))`;

@@ -1,0 +1,99 @@
+import { Worker } from 'node:worker_threads';
+import type { Connection } from './connection.ts';
+
+/** Looking at the log's length costs some microseconds; so not at every commit. */
+const commitsBetweenLooks = 64;
+
+/** Bytes of a frame in the log: a page and its header. */
+const frameBytes = 4096 + 24;
+
+export interface CheckpointLimits {
+  /** Bytes in the log that are not in the database file yet, from which a checkpoint is worth its fsyncs. */
+  readonly startBytes: number;
+  /**
+   * Length of the log from which it is made to begin anew. Under a steady stream of commits a passive checkpoint always
+   * ends with some new frames behind it, and the log would grow for as long as the stream lasts.
+   */
+  readonly restartBytes: number;
+}
+
+export const defaultCheckpointLimits: CheckpointLimits = {
+  startBytes: 8 * 1024 * 1024,
+  restartBytes: 96 * 1024 * 1024,
+};
+
+export type CheckpointRequest = 'passive' | 'restart' | 'close';
+
+/**
+ * Copies the write-ahead log into the database file on a thread of its own, since a checkpoint waits for two fsyncs and the
+ * event loop must not. A passive checkpoint takes no lock that a commit needs. A restart does, for its last few frames
+ * only, because a passive one ran right before it.
+ */
+export class Checkpointer {
+  readonly #connection: Connection;
+  readonly #limits: CheckpointLimits;
+  readonly #worker: Worker;
+  readonly #exited: Promise<void>;
+  #commits = 0;
+  #underWay = false;
+
+  constructor(
+    connection: Connection,
+    file: string,
+    limits: CheckpointLimits,
+    onFailure: (error: unknown) => void,
+  ) {
+    this.#connection = connection;
+    this.#limits = limits;
+    this.#worker = new Worker(new URL('./checkpoint-worker.ts', import.meta.url), {
+      workerData: { file },
+      execArgv: [],
+      resourceLimits: { maxOldGenerationSizeMb: 32 },
+    });
+    this.#worker.unref();
+    this.#worker.on('message', (failure: unknown) => {
+      this.#underWay = false;
+      if (failure !== null) onFailure(failure);
+    });
+    this.#worker.on('error', (error) => {
+      // Slower, but the log must not grow without end: SQLite's own checkpoints at commit take over.
+      if (connection.db.open) connection.db.pragma('wal_autocheckpoint = 1000');
+      onFailure(error);
+    });
+    this.#exited = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
+    connection.onWrite(() => this.#committed());
+  }
+
+  async close(): Promise<void> {
+    this.#connection.onWrite(() => undefined);
+    this.#worker.ref();
+    this.#ask('close');
+    await this.#exited;
+  }
+
+  #committed(): void {
+    this.#commits += 1;
+    if (this.#underWay || this.#commits < commitsBetweenLooks) return;
+    this.#commits = 0;
+    const { log, checkpointed } = this.#length();
+    if ((log - checkpointed) * frameBytes < this.#limits.startBytes) return;
+    this.#underWay = true;
+    const request: CheckpointRequest = log * frameBytes < this.#limits.restartBytes ? 'passive' : 'restart';
+    this.#ask(request);
+  }
+
+  #ask(request: CheckpointRequest): void {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has none, a window would
+    this.#worker.postMessage(request);
+  }
+
+  /** Frames in the log, and how many of them are in the database file. NOOP only looks. */
+  #length(): { log: number; checkpointed: number } {
+    const answer = this.#connection.db.pragma('wal_checkpoint(NOOP)');
+    const row: unknown = Array.isArray(answer) ? answer[0] : null;
+    if (typeof row !== 'object' || row === null || !('log' in row) || !('checkpointed' in row)) {
+      return { log: 0, checkpointed: 0 };
+    }
+    return { log: Number(row.log), checkpointed: Number(row.checkpointed) };
+  }
+}

@@ -1,0 +1,78 @@
+import BetterSqlite3, { type Database, type Statement } from 'better-sqlite3';
+import { toLedgerError } from './errors.ts';
+
+/**
+ * How long a call waits for another connection's lock. Only the checkpointer ever holds one, for the two fsyncs of a
+ * restart of the write-ahead log.
+ */
+const busyTimeoutMs = 5_000;
+
+/**
+ * The service's one connection. All of the ledger's parts go through it, so that every error is a `LedgerError` and every
+ * write is counted for the checkpointer.
+ */
+export class Connection {
+  readonly db: Database;
+  readonly #transaction: { immediate(work: () => unknown): unknown };
+  #afterWrite: () => void = () => undefined;
+
+  constructor(file: string) {
+    this.db = openDatabase(file);
+    this.#transaction = this.db.transaction((work: () => unknown) => work());
+  }
+
+  /** Called after each committed transaction; must be quick, and not throw. */
+  onWrite(listener: () => void): void {
+    this.#afterWrite = listener;
+  }
+
+  prepare<Row>(sql: string): Statement<unknown[], Row> {
+    return this.db.prepare<unknown[], Row>(sql);
+  }
+
+  /**
+   * One transaction. IMMEDIATE: the lock is waited for at the beginning, where waiting is safe, and never in the middle.
+   * @throws LedgerError; nothing of `work` has happened then.
+   */
+  write<T>(work: () => T): T {
+    const result: { value?: { readonly of: T } } = {};
+    try {
+      this.#transaction.immediate(() => {
+        result.value = { of: work() };
+      });
+    } catch (error) {
+      throw toLedgerError(error);
+    }
+    if (result.value === undefined) throw toLedgerError(new Error('a transaction ended without running'));
+    this.#afterWrite();
+    return result.value.of;
+  }
+
+  /** Several reads as one picture of the ledger: one synchronous turn, and nobody else writes. @throws LedgerError */
+  read<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw toLedgerError(error);
+    }
+  }
+}
+
+/** @throws the errors of SQLite as they are */
+export function openDatabase(file: string): Database {
+  const db = new BetterSqlite3(file, { timeout: busyTimeoutMs });
+  try {
+    db.pragma('journal_mode = WAL');
+    // NORMAL commits into the operating system and not to the disk: it survives the death of the process, and `durable()`
+    // waits for the disk where that is needed. FULL was rejected: it stops the event loop for an fsync at each commit.
+    db.pragma('synchronous = NORMAL');
+    db.pragma('foreign_keys = ON');
+    // A checkpoint at commit would stop the event loop for two fsyncs; the checkpointer's thread does it.
+    db.pragma('wal_autocheckpoint = 0');
+    db.pragma('cache_size = -32000');
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}

@@ -1,0 +1,87 @@
+import { closeSync, fdatasync, fsyncSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+import { toLedgerError } from './errors.ts';
+import type { LedgerError } from './ledger.ts';
+
+const fdatasyncOf = promisify(fdatasync);
+
+/**
+ * Waits for the disk without stopping the event loop: an fdatasync of the write-ahead log on libuv's threads, through a file
+ * descriptor of our own. With `synchronous = FULL` every commit would stop the loop for as long as the disk takes, and
+ * with it the answers to all hooks.
+ *
+ * Why it is enough to sync the log. A committed transaction is in one of two places. Either it stands in the log, written
+ * there before COMMIT returned; fdatasync makes a file's content and size durable whoever wrote it. Or a checkpoint has
+ * copied it into the database file; SQLite then fsyncs the log before it copies, and the database file before it counts the
+ * copy as done; only what counts as done may be overwritten in the log. So at no time does a commit live in memory alone
+ * once the log has been synced after it, checkpoints under way included. The log is the same file from open to close (it is
+ * only truncated or written anew from its beginning), and the service's connection keeps it from being deleted.
+ *
+ * Closing our descriptor is harmless although POSIX then drops all locks of the process on that file: SQLite locks the
+ * database file and the -shm file, never the log.
+ */
+export class Durability {
+  readonly #fd: number;
+  #running: Promise<void> | null = null;
+  #next: Promise<void> | null = null;
+  #broken: LedgerError | null = null;
+  #closed = false;
+
+  /** @param databaseFile with its -wal file already there */
+  constructor(databaseFile: string) {
+    syncFolder(dirname(databaseFile));
+    this.#fd = openSync(`${databaseFile}-wal`, 'r');
+  }
+
+  /**
+   * Resolves when everything committed before the call is on the disk. Calls during an fsync share the one that follows
+   * it: the running one may have begun before their commits.
+   * @throws LedgerError once an fsync has failed, for ever: the kernel may count the lost pages as written, so that a later
+   * success would prove nothing. Opening the ledger anew reads what is really there.
+   */
+  async durable(): Promise<void> {
+    if (this.#running === null) {
+      this.#running = this.#sync();
+      return this.#running;
+    }
+    this.#next ??= this.#running.then(
+      () => this.#sync(),
+      () => this.#sync(),
+    );
+    return this.#next;
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await Promise.allSettled([this.#running, this.#next]);
+    closeSync(this.#fd);
+  }
+
+  async #sync(): Promise<void> {
+    if (this.#next !== null) {
+      this.#running = this.#next;
+      this.#next = null;
+    }
+    try {
+      if (this.#broken !== null) throw this.#broken;
+      await fdatasyncOf(this.#fd);
+    } catch (error) {
+      this.#broken ??= toLedgerError(error);
+      throw this.#broken;
+    } finally {
+      if (this.#next === null) this.#running = null;
+    }
+  }
+}
+
+/** A new file is only there after a power cut if its folder's entry is. SQLite does this later than we need it. */
+function syncFolder(folder: string): void {
+  const fd = openSync(folder, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

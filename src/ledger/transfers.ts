@@ -1,0 +1,229 @@
+import type { Delivery, DeliveryOutcome, EpochMs, Transfer } from '../study.ts';
+import { provenNow } from './assignments.ts';
+import type { Connection } from './connection.ts';
+import type { ClaimLimits, TransferLedger } from './ledger.ts';
+import { createReleases } from './releases.ts';
+
+export const transfersSql = {
+  /** So many at a time that a claim never waits long; the earliest first. */
+  wake: `
+    UPDATE deliveries SET not_before = 0 WHERE id IN (
+      SELECT id FROM deliveries
+      WHERE backend = @backend AND transfer IS NULL AND not_before > 0 AND not_before <= @now
+      ORDER BY not_before LIMIT 500)`,
+  /** The oldest of the next front: fronts are few, so stepping from one to the next beats another index on the queue. */
+  oldestOfNextFront: `
+    SELECT front, id FROM deliveries
+    WHERE backend = @backend AND front > @front AND transfer IS NULL AND not_before = 0
+    ORDER BY front, id LIMIT 1`,
+  ready: `
+    SELECT d.id, d.instance, i.orthanc_id AS orthancId, s.uid AS studyUid, d.front, d.backend, d.copy, d.epoch, d.bytes,
+      d.attempts, d.ask_first AS askFirst
+    FROM deliveries d CROSS JOIN instances i ON i.id = d.instance CROSS JOIN studies s ON s.id = d.study
+    WHERE d.backend = @backend AND d.front = @front AND d.transfer IS NULL AND d.not_before = 0
+    ORDER BY d.id`,
+  open: `
+    INSERT INTO transfers (front, backend, started_at, instances, bytes) VALUES (@front, @backend, @now, @instances, @bytes)
+    RETURNING id`,
+  take: `UPDATE deliveries SET transfer = @transfer WHERE id = @id AND transfer IS NULL`,
+  anyReady: `SELECT 1 FROM deliveries WHERE backend = ? AND transfer IS NULL AND not_before = 0 LIMIT 1`,
+  earliestDelayed: `
+    SELECT not_before AS notBefore FROM deliveries
+    WHERE backend = ? AND transfer IS NULL AND not_before > 0 ORDER BY not_before LIMIT 1`,
+  close: `
+    UPDATE transfers SET ended_at = @at, code = @code, detail = @detail, instances_sent = @instancesSent, bytes_sent = @bytesSent
+    WHERE id = @id AND ended_at IS NULL
+    RETURNING backend`,
+  taken: `SELECT id, instance, copy, epoch, backend FROM deliveries WHERE transfer = ?`,
+  stillTaken: `SELECT 1 FROM deliveries WHERE id = @id AND transfer = @transfer`,
+  end: `DELETE FROM deliveries WHERE id = ?`,
+  endAll: `DELETE FROM deliveries WHERE instance = ?`,
+  addReceipt: `
+    INSERT INTO receipts (instance, copy, epoch, round, backend, md5, at, transfer)
+    SELECT i.id, @copy, @epoch, i.round, @backend, @md5, @at, @transfer FROM instances i WHERE i.id = @instance
+    ON CONFLICT (instance, copy, epoch) DO UPDATE SET round = excluded.round, backend = excluded.backend, md5 = excluded.md5,
+      at = excluded.at, transfer = excluded.transfer`,
+  noteProven: `
+    UPDATE instances AS i SET proven = ${provenNow}, bytes = coalesce(@bytes, i.bytes),
+      bytes_exact = CASE WHEN @bytes IS NULL THEN i.bytes_exact ELSE 1 END
+    WHERE i.id = @instance`,
+  retry: `
+    UPDATE deliveries SET transfer = NULL, attempts = attempts + 1, ask_first = 1, not_before = @notBefore, failure = @failure
+    WHERE id = @id`,
+  quarantine: `
+    UPDATE instances SET state = 'quarantined', proven = 0, changed_at = @at, quarantine_code = @code, quarantine_detail = @detail
+    WHERE id = @instance`,
+  noteFailure: `UPDATE backends SET last_failure = @failure WHERE name = @backend`,
+  settled: `
+    SELECT uid FROM studies WHERE held > 0 AND outstanding = 0 AND assigned >= copies AND last_news_at <= @before
+    ORDER BY last_news_at, id LIMIT @limit`,
+  oldestSettling: `
+    SELECT last_news_at AS at FROM studies WHERE held > 0 AND outstanding = 0 AND assigned >= copies
+    ORDER BY last_news_at, id LIMIT 1`,
+  settledStudy: `
+    SELECT id FROM studies WHERE uid = @studyUid AND held > 0 AND outstanding = 0 AND assigned >= copies AND last_news_at <= @before`,
+  beginRemoval: `
+    UPDATE instances AS i SET state = 'removing', changed_at = @now
+    WHERE i.study = @study AND i.state = 'held' AND ${provenNow}
+    RETURNING front, orthanc_id AS orthancId`,
+  endRemoval: `
+    UPDATE instances SET state = @state, changed_at = @now
+    WHERE front = @front AND state = 'removing' AND orthanc_id IN (SELECT value FROM json_each(@ids))`,
+} as const;
+
+interface TakenRow {
+  readonly id: number;
+  readonly instance: number;
+  readonly copy: number;
+  readonly epoch: number;
+  readonly backend: string;
+}
+
+/** The part that hands out what is to be sent, keeps the proofs, and lets the front go of what is proven. */
+export function createTransfers(connection: Connection): TransferLedger {
+  const sql = {
+    wake: connection.prepare(transfersSql.wake),
+    oldestOfNextFront: connection.prepare<{ front: string; id: number }>(transfersSql.oldestOfNextFront),
+    ready: connection.prepare<Omit<Delivery, 'askFirst'> & { askFirst: number }>(transfersSql.ready),
+    open: connection.prepare<{ id: number }>(transfersSql.open),
+    take: connection.prepare(transfersSql.take),
+    anyReady: connection.prepare(transfersSql.anyReady),
+    earliestDelayed: connection.prepare<{ notBefore: number }>(transfersSql.earliestDelayed),
+    close: connection.prepare<{ backend: string }>(transfersSql.close),
+    taken: connection.prepare<TakenRow>(transfersSql.taken),
+    stillTaken: connection.prepare(transfersSql.stillTaken),
+    end: connection.prepare(transfersSql.end),
+    endAll: connection.prepare(transfersSql.endAll),
+    addReceipt: connection.prepare(transfersSql.addReceipt),
+    noteProven: connection.prepare(transfersSql.noteProven),
+    retry: connection.prepare(transfersSql.retry),
+    quarantine: connection.prepare(transfersSql.quarantine),
+    noteFailure: connection.prepare(transfersSql.noteFailure),
+    settled: connection.prepare<{ uid: string }>(transfersSql.settled),
+    oldestSettling: connection.prepare<{ at: number }>(transfersSql.oldestSettling),
+    settledStudy: connection.prepare<{ id: number }>(transfersSql.settledStudy),
+    beginRemoval: connection.prepare<{ front: string; orthancId: string }>(transfersSql.beginRemoval),
+    endRemoval: connection.prepare(transfersSql.endRemoval),
+  };
+  const releases = createReleases(connection);
+
+  /** The front of the oldest delivery that is ready. */
+  function nextFront(backend: string): string | null {
+    let oldest: { front: string; id: number } | null = null;
+    let row = sql.oldestOfNextFront.get({ backend, front: '' });
+    while (row !== undefined) {
+      if (oldest === null || row.id < oldest.id) oldest = row;
+      row = sql.oldestOfNextFront.get({ backend, front: row.front });
+    }
+    return oldest?.front ?? null;
+  }
+
+  function chunk(backend: string, front: string, limits: ClaimLimits): Delivery[] {
+    const taken: Delivery[] = [];
+    let room = limits.instances;
+    let bytes = 0;
+    for (const row of sql.ready.iterate({ backend, front })) {
+      room = Math.min(room, Math.floor(limits.instances / 4 ** row.attempts));
+      bytes += row.bytes;
+      if (taken.length > 0 && (taken.length >= room || bytes > limits.bytes)) break;
+      taken.push({ ...row, askFirst: row.askFirst === 1 });
+      if (taken.length >= room) break;
+    }
+    return taken;
+  }
+
+  function settle(transfer: number, taken: TakenRow, outcome: DeliveryOutcome, at: EpochMs): void {
+    switch (outcome.kind) {
+      case 'proven': {
+        const { instance, copy, epoch, backend } = taken;
+        sql.addReceipt.run({ instance, copy, epoch, backend, md5: outcome.md5, at, transfer });
+        sql.end.run(taken.id);
+        sql.noteProven.run({ instance, bytes: outcome.bytes });
+        return;
+      }
+      case 'retry': {
+        // Nothing is gained by keeping a time that has passed: 0 puts it among those that are ready.
+        const notBefore = outcome.notBefore > at ? outcome.notBefore : 0;
+        sql.retry.run({ id: taken.id, notBefore, failure: `${outcome.code}: ${outcome.detail}` });
+        return;
+      }
+      case 'quarantine':
+        sql.endAll.run(taken.instance);
+        sql.quarantine.run({ instance: taken.instance, code: outcome.code, detail: outcome.detail, at });
+        return;
+      case 'absent':
+        releases.absent([taken.instance], at);
+    }
+  }
+
+  return {
+    claim: (backend, limits, now): Transfer | null =>
+      connection.write(() => {
+        sql.wake.run({ backend, now });
+        const front = nextFront(backend);
+        if (front === null) return null;
+        const deliveries = chunk(backend, front, limits);
+        const bytes = deliveries.reduce((sum, delivery) => sum + delivery.bytes, 0);
+        const transfer = sql.open.get({ front, backend, now, instances: deliveries.length, bytes });
+        if (transfer === undefined) throw new Error('SQLite gave no row after a transfer was opened');
+        for (const { id } of deliveries) sql.take.run({ transfer: transfer.id, id });
+        return { id: transfer.id, front, backend, startedAt: now, deliveries };
+      }),
+
+    nextAttemptAt: (backend) =>
+      connection.read(() =>
+        sql.anyReady.get(backend) === undefined ? (sql.earliestDelayed.get(backend)?.notBefore ?? null) : 0,
+      ),
+
+    conclude: (transferId, end, outcomes) =>
+      connection.write(() => {
+        const closed = sql.close.get({ id: transferId, ...end });
+        if (closed === undefined) return; // concluded before, or interrupted: its deliveries are others' now
+        let failure = end.code === 'done' ? null : `${end.code}: ${end.detail}`;
+        for (const taken of sql.taken.all(transferId)) {
+          // Another copy of the same instance may have just ended all of its deliveries.
+          if (sql.stillTaken.get({ id: taken.id, transfer: transferId }) === undefined) continue;
+          // An outcome that was left out must not leave its delivery in a transfer that is over.
+          const outcome = outcomes.get(taken.id) ?? {
+            kind: 'retry',
+            code: 'interrupted',
+            detail: 'the transfer ended without a word on it',
+            notBefore: end.at,
+          };
+          if (outcome.kind === 'retry') failure ??= `${outcome.code}: ${outcome.detail}`;
+          settle(transferId, taken, outcome, end.at);
+        }
+        sql.noteFailure.run({ backend: closed.backend, failure });
+      }),
+
+    settled: (before, limit) =>
+      connection.read(() => sql.settled.all({ before, limit }).map((row) => row.uid)),
+
+    oldestSettling: () => connection.read(() => sql.oldestSettling.get()?.at ?? null),
+
+    beginRemoval: (studyUid, before, now) =>
+      connection.write(() => {
+        const study = sql.settledStudy.get({ studyUid, before })?.id;
+        if (study === undefined) return [];
+        const fronts = new Map<string, string[]>();
+        for (const { front, orthancId } of sql.beginRemoval.all({ study, now })) {
+          const ids = fronts.get(front);
+          if (ids === undefined) fronts.set(front, [orthancId]);
+          else ids.push(orthancId);
+        }
+        return [...fronts].map(([front, orthancIds]) => ({ front, orthancIds }));
+      }),
+
+    removed(front, orthancIds, now) {
+      connection.write(() =>
+        sql.endRemoval.run({ front, ids: JSON.stringify(orthancIds), state: 'removed', now }),
+      );
+    },
+
+    removalFailed(front, orthancIds, now) {
+      connection.write(() =>
+        sql.endRemoval.run({ front, ids: JSON.stringify(orthancIds), state: 'held', now }),
+      );
+    },
+  };
+}
