@@ -11,7 +11,7 @@ import { troubleOf } from './trouble.ts';
 
 export interface PollerOptions {
   /** Fronts and backends; those the pool names are reported to it. */
-  readonly orthancs: ReadonlyMap<string, Orthanc>;
+  readonly orthancs: ReadonlyMap<string, Pick<Orthanc, 'load' | 'system'>>;
   readonly pool: Pick<BackendPool, 'names' | 'observed'>;
   readonly ledger: Pick<HistoryLedger, 'addSamples'>;
   readonly sampleMs: number;
@@ -49,7 +49,7 @@ export interface Poller {
 const leastBetweenMs = 1_000;
 
 interface Polled {
-  readonly orthanc: Orthanc;
+  readonly orthanc: Pick<Orthanc, 'load' | 'system'>;
   readonly isBackend: boolean;
   health: HealthState;
   reason: string | null;

@@ -12,7 +12,7 @@ import type { Candidate, Policy } from './policy.ts';
 export interface DispatcherOptions {
   readonly ledger: Pick<Ledger, 'unplaced' | 'study' | 'assignments' | 'decide'>;
   readonly pool: Pick<BackendPool, 'candidates' | 'onChange'>;
-  readonly backends: ReadonlyMap<string, Orthanc>;
+  readonly backends: ReadonlyMap<string, Pick<Orthanc, 'studyInstances'>>;
   /** Asked for each batch. */
   readonly policy: () => Policy;
   /** How long the backends are given to say whether they hold a study. */

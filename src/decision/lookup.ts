@@ -10,7 +10,7 @@ export interface Lookup extends Holdings {
 }
 
 export interface LookupOptions {
-  readonly backends: ReadonlyMap<string, Orthanc>;
+  readonly backends: ReadonlyMap<string, Pick<Orthanc, 'studyInstances'>>;
   /** Nobody is waited for longer than this. */
   readonly timeoutMs: number;
   readonly clock: Clock;

@@ -3,13 +3,14 @@ import { bounded, TooLate } from '../../src/backends/bounded.ts';
 
 const never = <T>(): Promise<T> => new Promise(() => undefined);
 
+const throwing = (): Promise<number> => {
+  throw new Error('at once');
+};
+
 describe('bounded', () => {
   test('gives what came in time, and what failed in time', async () => {
     await expect(bounded(10_000, () => Promise.resolve(7))).resolves.toBe(7);
     await expect(bounded(10_000, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
-    const throwing = (): Promise<number> => {
-      throw new Error('at once');
-    };
     await expect(bounded(10_000, throwing)).rejects.toThrow('at once');
   });
 

@@ -1,0 +1,195 @@
+import { describe, expect, test } from 'vitest';
+import { arrival, backendConfig, rig } from './rig.ts';
+
+const two = [backendConfig('a', { weight: 2, lanes: 3 }), backendConfig('b')];
+
+/** A decision that places, with nothing to say. */
+const placed = (studyUid: string, backend: string, at: number) => ({
+  studyUid,
+  copy: 0,
+  at,
+  policy: 'test',
+  kind: 'placed' as const,
+  backend,
+  reason: '',
+  considered: [],
+});
+
+describe('the pool', () => {
+  test('knows nothing of health at first: nothing is placed, nothing sent', async () => {
+    await using r = await rig(two);
+    expect(r.pool.names()).toEqual(['a', 'b']);
+    expect(r.pool.candidates()).toMatchObject([
+      {
+        backend: 'a',
+        weight: 2,
+        lanes: 3,
+        health: 'unknown',
+        healthReason: 'not heard from yet',
+        lastPlacement: 0,
+      },
+      { backend: 'b', weight: 1, lanes: 2, health: 'unknown' },
+    ]);
+    expect(r.pool.sendable('a', r.time.clock())).toEqual({
+      ok: false,
+      reason: 'waits until a answers: not heard from yet',
+      until: null,
+    });
+  });
+
+  test('loads and placements are the ledger’s, exactly', async () => {
+    await using r = await rig(two);
+    const now = r.time.clock();
+    for (const uid of ['1.1', '1.1', '1.2', '1.3']) r.ledger.received(arrival(uid), now);
+    r.ledger.decide(placed('1.1', 'b', now));
+    r.ledger.decide(placed('1.2', 'a', now));
+    const [a, b] = r.pool.candidates();
+    expect(a).toMatchObject({ studiesInFlight: 1, instancesInFlight: 1, bytesInFlight: 1_000 });
+    expect(b).toMatchObject({ studiesInFlight: 1, instancesInFlight: 2, bytesInFlight: 2_000 });
+    expect(a?.lastPlacement).toBeGreaterThan(b?.lastPlacement ?? 0);
+    r.ledger.received(arrival('1.2'), now);
+    expect(r.pool.candidates()[0]).toMatchObject({ instancesInFlight: 2 });
+    expect(r.pool.status('b')).toMatchObject({
+      studiesInFlight: 1,
+      instancesInFlight: 2,
+      bytesInFlight: 2_000,
+    });
+  });
+
+  test('what an operator says is durable, and the weight goes back to the topology’s', async () => {
+    await using r = await rig(two);
+    r.pool.setOperator('a', { state: 'drain' }, r.time.clock());
+    expect(r.pool.setOperator('a', { weight: 0.5 }, r.time.clock())).toMatchObject({
+      operator: 'drain',
+      weight: 0.5,
+    });
+    const again = r.restartedPool();
+    expect(again.status('a')).toMatchObject({ operator: 'drain', weight: 0.5 });
+    expect(again.status('b')).toMatchObject({ operator: 'ready', weight: 1 });
+    expect(again.setOperator('a', { state: 'ready', weight: null }, r.time.clock())).toMatchObject({
+      weight: 2,
+    });
+    expect(r.restartedPool().status('a')).toMatchObject({ operator: 'ready', weight: 2 });
+  });
+
+  test.each([-1, Number.NaN, Number.POSITIVE_INFINITY])(
+    'refuses the weight %d and changes nothing',
+    async (weight) => {
+      await using r = await rig(two);
+      expect(() => r.pool.setOperator('a', { state: 'maint', weight }, 0)).toThrow(RangeError);
+      expect(r.pool.status('a')).toMatchObject({ operator: 'ready', weight: 2 });
+    },
+  );
+
+  test('drain still sends, maint and down do not, and each says why', async () => {
+    await using r = await rig(two);
+    r.allUp();
+    const now = r.time.clock();
+    expect(r.pool.sendable('a', now)).toEqual({ ok: true });
+    r.pool.setOperator('a', { state: 'drain' }, now);
+    expect(r.pool.sendable('a', now)).toEqual({ ok: true });
+    r.pool.setOperator('a', { state: 'maint' }, now);
+    expect(r.pool.sendable('a', now)).toEqual({ ok: false, reason: 'a is in maint', until: null });
+    const silent = { up: false, reason: 'connection refused', latencyMs: null };
+    r.pool.observed('b', { at: now + 1, ...silent });
+    expect(r.pool.sendable('b', now)).toEqual({ ok: true });
+    r.pool.observed('b', { at: now + 2, ...silent });
+    expect(r.pool.sendable('b', now)).toEqual({
+      ok: false,
+      reason:
+        'waits until b answers: no usable answer at http://b:8042 since 2026-03-01 12:00:00Z (connection refused)',
+      until: null,
+    });
+  });
+
+  test('names of an earlier topology are never sendable and have no lanes; changing them is an error', async () => {
+    await using r = await rig(two);
+    expect(r.pool.sendable('gone', 0)).toMatchObject({ ok: false, until: null });
+    expect(r.pool.freeLanes('gone')).toBe(0);
+    expect(r.pool.status('gone')).toBeNull();
+    expect(() => r.pool.setOperator('gone', { state: 'ready' }, 0)).toThrow(RangeError);
+  });
+
+  test('lanes are counted, and freeing more than was taken makes no new ones', async () => {
+    await using r = await rig(two);
+    r.pool.laneTaken('b');
+    r.pool.laneTaken('b');
+    expect(r.pool.freeLanes('b')).toBe(0);
+    expect(r.pool.candidates()[1]).toMatchObject({ busyLanes: 2 });
+    for (let times = 0; times < 4; times++) r.pool.laneFreed('b');
+    expect(r.pool.freeLanes('b')).toBe(2);
+  });
+
+  test('a failed transfer holds the backend back until its time, growing until one succeeds', async () => {
+    await using r = await rig(two, () => 1);
+    r.allUp();
+    const heard: string[] = [];
+    r.pool.onChange((name) => heard.push(name));
+    const until = r.pool.transferFailed('a', 'send-failed', 'HTTP 500', r.time.clock());
+    expect(until - r.time.clock()).toBe(1_000);
+    expect(r.pool.sendable('a', r.time.clock())).toEqual({
+      ok: false,
+      reason: 'pause after a failure (send-failed: HTTP 500)',
+      until,
+    });
+    expect(r.pool.status('a')).toMatchObject({ retryAt: until, lastFailure: 'send-failed: HTTP 500' });
+    r.time.advance(999);
+    expect(heard).toEqual([]);
+    r.time.advance(1);
+    expect(heard).toEqual(['a']);
+    expect(r.pool.sendable('a', r.time.clock())).toEqual({ ok: true });
+    expect(r.pool.status('a')).toMatchObject({ retryAt: null, lastFailure: 'send-failed: HTTP 500' });
+
+    expect(r.pool.transferFailed('a', 'send-failed', '', r.time.clock()) - r.time.clock()).toBe(2_000);
+    r.pool.transferSucceeded('a', r.time.clock());
+    expect(r.pool.sendable('a', r.time.clock())).toEqual({ ok: true });
+    expect(r.pool.status('a')).toMatchObject({ lastFailure: null });
+    expect(heard).toEqual(['a', 'a']);
+    expect(r.time.waiting).toBe(0);
+    expect(r.pool.transferFailed('a', 'send-failed', '', r.time.clock()) - r.time.clock()).toBe(1_000);
+  });
+
+  test('coming back up ends the back-off of what is over', async () => {
+    await using r = await rig(two, () => 1);
+    r.allUp();
+    const now = r.time.clock();
+    for (const at of [now + 1, now + 2]) {
+      r.pool.observed('a', { at, up: false, reason: 'x', latencyMs: null });
+    }
+    r.pool.transferFailed('a', 'backend-unreachable', '', now + 3);
+    r.pool.observed('a', { at: now + 4, up: true, reason: null, latencyMs: 1 });
+    expect(r.pool.sendable('a', now + 4)).toEqual({ ok: true });
+  });
+
+  test('listeners hear of what may let something start, and one that throws harms no other', async () => {
+    await using r = await rig(two);
+    const heard: string[] = [];
+    r.pool.onChange(() => {
+      throw new Error('mine');
+    });
+    const stop = r.pool.onChange((name) => heard.push(name));
+    r.allUp();
+    r.pool.observed('a', { at: r.time.clock() + 1, up: true, reason: null, latencyMs: 1 });
+    expect(heard).toEqual(['a', 'b']);
+    r.pool.laneTaken('a');
+    r.pool.laneFreed('a');
+    r.pool.setOperator('b', { state: 'drain' }, r.time.clock());
+    expect(heard).toEqual(['a', 'b', 'a', 'b']);
+    stop();
+    r.pool.setOperator('b', { state: 'ready' }, r.time.clock());
+    expect(heard).toHaveLength(4);
+  });
+
+  test('shows what polls have told', async () => {
+    await using r = await rig(two);
+    const at = r.time.clock();
+    const told = { latencyMs: 3, instances: 12, diskBytes: 5_000 };
+    r.pool.observed('a', { at, up: true, reason: null, ...told });
+    r.pool.observed('a', { at, up: true, reason: null, latencyMs: 3, version: '1.12.7' });
+    expect(r.pool.status('a')).toMatchObject({ health: 'up', healthSince: at, version: '1.12.7', ...told });
+    expect(r.pool.statuses().map((status) => status.name)).toEqual(['a', 'b']);
+    for (const late of [at + 1, at + 2])
+      r.pool.observed('a', { at: late, up: false, reason: 'x', latencyMs: null });
+    expect(r.pool.status('a')).toMatchObject({ health: 'down', latencyMs: null, instances: 12 });
+  });
+});

@@ -1,0 +1,383 @@
+import { describe, expect, test } from 'vitest';
+import { createDispatcher, type Dispatcher, type DispatcherOptions } from '../../src/decision/dispatcher.ts';
+import { leastInFlight } from '../../src/decision/policies/least-in-flight.ts';
+import { LedgerError } from '../../src/ledger/ledger.ts';
+import { silentLogger } from '../../src/log.ts';
+import { arrival, backendConfig, type Rig, rig } from '../backends/rig.ts';
+import { until } from '../support/wait.ts';
+
+/** A backend's answer to "how much of this study do you hold?". */
+type Ask = (studyUid: string, signal: AbortSignal | undefined) => Promise<number>;
+
+const empty: Ask = () => Promise.resolve(0);
+const never: Ask = () => new Promise(() => undefined);
+
+interface Desk extends Rig {
+  readonly dispatcher: Dispatcher;
+  /** `study backend`, in the order they were announced. */
+  readonly placed: string[];
+}
+
+async function desk(
+  asks: Readonly<Record<string, Ask>>,
+  more: Partial<DispatcherOptions> = {},
+  weights: Readonly<Record<string, number>> = {},
+): Promise<Desk> {
+  const names = Object.keys(asks);
+  const r = await rig(names.map((name) => backendConfig(name, { weight: weights[name] ?? 1 })));
+  const placed: string[] = [];
+  const dispatcher = createDispatcher({
+    ledger: r.ledger,
+    pool: r.pool,
+    backends: new Map(
+      Object.entries(asks).map(([name, ask]) => [
+        name,
+        {
+          studyInstances: (studyUid: string, options?: { signal?: AbortSignal }) =>
+            ask(studyUid, options?.signal),
+        },
+      ]),
+    ),
+    policy: () => leastInFlight,
+    lookupTimeoutMs: 10_000,
+    clock: r.time.clock,
+    log: silentLogger(),
+    onPlaced: (studyUid, backend) => placed.push(`${studyUid} ${backend}`),
+    timers: r.time,
+    ...more,
+  });
+  return {
+    ...r,
+    dispatcher,
+    placed,
+    async [Symbol.asyncDispose]() {
+      await dispatcher.stop();
+      await r[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** So many instances of each study are on the front. */
+function receive(d: Desk, uids: readonly string[], each = 1): void {
+  d.ledger.receivedMany(
+    uids.flatMap((uid) => Array.from({ length: each }, () => arrival(uid))),
+    d.time.clock(),
+  );
+}
+
+const uids = (count: number): string[] => Array.from({ length: count }, (_, index) => `1.2.${index + 1}`);
+
+describe('the dispatcher', () => {
+  test('places each study once, however often it is said to wait', async () => {
+    let asked = 0;
+    const counting: Ask = () => {
+      asked++;
+      return Promise.resolve(0);
+    };
+    await using d = await desk({ a: counting, b: counting });
+    d.allUp();
+    d.dispatcher.start();
+    receive(d, ['1.2.1'], 3);
+    for (let times = 0; times < 5; times++) d.dispatcher.studyWaits('1.2.1');
+    await d.dispatcher.tick();
+    for (let times = 0; times < 5; times++) d.dispatcher.studyWaits('1.2.1');
+    await d.dispatcher.tick();
+    expect(d.placed).toEqual(['1.2.1 a']);
+    expect(asked).toBe(2);
+    expect(d.ledger.decisions('1.2.1')).toHaveLength(1);
+    expect(d.ledger.assignments('1.2.1')).toMatchObject([{ backend: 'a', epoch: 1, copy: 0 }]);
+  });
+
+  test('nothing happens in the turn of the event loop in which a study is announced', async () => {
+    let asked = 0;
+    await using d = await desk({
+      a: () => {
+        asked++;
+        return Promise.resolve(0);
+      },
+    });
+    d.allUp();
+    d.dispatcher.start();
+    receive(d, ['1.2.1']);
+    d.dispatcher.studyWaits('1.2.1');
+    await Promise.resolve();
+    expect(asked).toBe(0);
+    await until(() => d.placed.length === 1, { what: 'the placement' });
+  });
+
+  test('takes up at its start what the ledger has unplaced, oldest first', async () => {
+    await using d = await desk({ a: empty, b: empty });
+    receive(d, uids(300));
+    d.allUp();
+    d.dispatcher.start();
+    await d.dispatcher.tick();
+    expect(d.placed).toHaveLength(300);
+    expect(d.pool.statuses().map((status) => status.studiesInFlight)).toEqual([150, 150]);
+  });
+
+  test('counts its own placements within a batch: weights hold exactly', async () => {
+    await using d = await desk({ a: empty, b: empty, c: empty }, {}, { a: 1, b: 2, c: 5 });
+    d.allUp();
+    receive(d, uids(80), 2);
+    d.dispatcher.start();
+    await d.dispatcher.tick();
+    expect(d.pool.statuses().map((status) => status.studiesInFlight)).toEqual([10, 20, 50]);
+  });
+
+  test('a study that a backend holds goes there, even into a drain', async () => {
+    await using d = await desk({ a: empty, b: (uid) => Promise.resolve(uid === '1.2.1' ? 7 : 0) });
+    d.allUp();
+    d.pool.setOperator('b', { state: 'drain' }, d.time.clock());
+    d.dispatcher.start();
+    receive(d, ['1.2.1', '1.2.2']);
+    await d.dispatcher.tick();
+    expect(d.placed.toSorted()).toEqual(['1.2.1 b', '1.2.2 a']);
+    const [decision] = d.ledger.decisions('1.2.1');
+    expect(decision).toMatchObject({
+      kind: 'followed',
+      backend: 'b',
+      policy: 'least-in-flight',
+      reason: 'holds 7 instances of this study already, although drain: takes no new studies',
+    });
+    expect(decision?.considered.map((each) => each.backend)).toEqual(['a', 'b']);
+  });
+
+  test('nobody eligible: it waits with one kept reason, and is placed when a backend comes up', async () => {
+    await using d = await desk({ a: empty, b: empty });
+    d.pool.setOperator('b', { state: 'maint' }, d.time.clock());
+    d.dispatcher.start();
+    receive(d, ['1.2.1']);
+    for (let times = 0; times < 3; times++) {
+      await d.dispatcher.tick();
+      d.time.advance(1_000);
+    }
+    expect(d.placed).toEqual([]);
+    const reason =
+      'no backend can take it: a: not heard from yet | b: maint: taken out by an operator; not heard from yet';
+    expect(d.ledger.study('1.2.1')).toMatchObject({ state: 'received', waiting: reason });
+    expect(d.ledger.decisions('1.2.1')).toHaveLength(1);
+
+    d.pool.observed('a', { at: d.time.clock(), up: true, reason: null, latencyMs: 1 });
+    await until(() => d.placed.length === 1, { what: 'the placement after the backend came up' });
+    expect(d.placed).toEqual(['1.2.1 a']);
+    expect(d.ledger.decisions('1.2.1').map((each) => each.kind)).toEqual(['waiting', 'placed']);
+    expect(d.ledger.study('1.2.1')?.waiting).toBeNull();
+  });
+
+  test('an operator who sets a backend ready lets go what waited', async () => {
+    await using d = await desk({ a: empty });
+    d.allUp();
+    d.pool.setOperator('a', { state: 'drain' }, d.time.clock());
+    d.dispatcher.start();
+    receive(d, uids(3));
+    await d.dispatcher.tick();
+    expect(d.placed).toEqual([]);
+    d.pool.setOperator('a', { state: 'ready' }, d.time.clock());
+    await until(() => d.placed.length === 3, { what: 'three placements' });
+  });
+
+  test('one that was silent and is up now is asked before a waiting study is placed: it may hold it', async () => {
+    let back = false;
+    await using d = await desk({
+      a: empty,
+      b: () => (back ? Promise.resolve(4) : Promise.reject(new Error('connection refused'))),
+    });
+    d.dispatcher.start();
+    receive(d, ['1.2.1']);
+    await d.dispatcher.tick();
+    expect(d.placed).toEqual([]);
+    back = true;
+    for (const name of ['b', 'a']) {
+      d.pool.observed(name, { at: d.time.clock(), up: true, reason: null, latencyMs: 1 });
+    }
+    await until(() => d.placed.length === 1, { what: 'the placement' });
+    expect(d.placed).toEqual(['1.2.1 b']);
+  });
+
+  test('a backend that hangs costs a study the time limit, and is named; those after it hardly wait', async () => {
+    await using d = await desk({ a: empty, hung: never }, { lookupTimeoutMs: 150 });
+    d.allUp();
+    d.dispatcher.start();
+    receive(d, uids(40));
+    const began = performance.now();
+    await d.dispatcher.tick();
+    // 16 at a time: the first 16 wait 150 ms, the other 24 in two rounds of 50 ms. With full time for all: 450 ms at least.
+    expect(performance.now() - began).toBeLessThan(440);
+    expect(d.placed).toHaveLength(40);
+    expect(d.ledger.decisions('1.2.40')[0]?.reason).toMatch(
+      /; did not say whether they hold it: hung \(did not answer in time\)$/,
+    );
+  });
+
+  test('a full ledger loses nothing: said, and tried again at the next tick', async () => {
+    let full = true;
+    await using r = await desk({ a: empty });
+    const failing: DispatcherOptions['ledger'] = {
+      ...r.ledger,
+      decide: (decision) => {
+        if (full) throw new LedgerError('full', 'no space left');
+        return r.ledger.decide(decision);
+      },
+    };
+    await using d = await deskOn(r, failing);
+    r.allUp();
+    receive(r, uids(5));
+    d.dispatcher.start();
+    await d.dispatcher.tick();
+    expect(d.placed).toEqual([]);
+    full = false;
+    await d.dispatcher.tick();
+    expect(d.placed).toHaveLength(5);
+  });
+
+  test('one study that cannot be decided holds up no other', async () => {
+    await using r = await desk({ a: empty });
+    const failing: DispatcherOptions['ledger'] = {
+      ...r.ledger,
+      decide: (decision) => {
+        if (decision.studyUid === '1.2.1') throw new LedgerError('failed', 'this one only');
+        return r.ledger.decide(decision);
+      },
+    };
+    await using d = await deskOn(r, failing);
+    r.allUp();
+    receive(r, uids(50));
+    d.dispatcher.start();
+    await d.dispatcher.tick();
+    await d.dispatcher.tick();
+    expect(d.placed).toHaveLength(49);
+  });
+
+  test('a ledger that cannot be read at the start is read at a tick', async () => {
+    let damaged = true;
+    await using r = await desk({ a: empty });
+    const failing: DispatcherOptions['ledger'] = {
+      ...r.ledger,
+      unplaced: (limit) => {
+        if (damaged) throw new LedgerError('busy', 'later');
+        return r.ledger.unplaced(limit);
+      },
+    };
+    await using d = await deskOn(r, failing);
+    r.allUp();
+    receive(r, uids(200));
+    d.dispatcher.start();
+    await d.dispatcher.tick();
+    expect(d.placed).toEqual([]);
+    damaged = false;
+    await d.dispatcher.tick();
+    expect(d.placed).toHaveLength(200);
+  });
+
+  test('a listener that throws changes nothing: the study is placed', async () => {
+    await using d = await desk(
+      { a: empty },
+      {
+        onPlaced: () => {
+          throw new Error('mine');
+        },
+      },
+    );
+    d.allUp();
+    d.dispatcher.start();
+    receive(d, uids(3));
+    await d.dispatcher.tick();
+    expect(uids(3).map((uid) => d.ledger.assignments(uid).length)).toEqual([1, 1, 1]);
+  });
+
+  test('a study that was taken off its front while it was looked for is not placed', async () => {
+    let answer: (held: number) => void = () => undefined;
+    await using d = await desk({ a: () => new Promise((resolve) => (answer = resolve)) });
+    d.allUp();
+    d.dispatcher.start();
+    const one = arrival('1.2.1');
+    d.ledger.received(one, d.time.clock());
+    const tick = d.dispatcher.tick();
+    await until(() => answer.length === 1, { what: 'the question' });
+    d.ledger.absent('front', [one.orthancId], d.time.clock());
+    answer(0);
+    await tick;
+    expect(d.placed).toEqual([]);
+    expect(d.ledger.decisions('1.2.1')).toEqual([]);
+  });
+
+  test('stopping ends lookups that hang, and another dispatcher takes up what was left', async () => {
+    await using r = await desk({ a: never });
+    r.allUp();
+    r.dispatcher.start();
+    receive(r, ['1.2.1']);
+    r.dispatcher.studyWaits('1.2.1');
+    await new Promise((resolve) => setImmediate(resolve));
+    await r.dispatcher.stop();
+    expect(r.time.waiting).toBe(0);
+    await using d = await deskOn(r, r.ledger);
+    d.dispatcher.start();
+    await d.dispatcher.tick();
+    expect(d.placed).toEqual(['1.2.1 a']);
+  });
+
+  test('its own tick goes by its timer', async () => {
+    await using d = await desk({ a: empty });
+    d.allUp();
+    d.dispatcher.start();
+    receive(d, ['1.2.1']);
+    d.time.advance(1_000);
+    await until(() => d.placed.length === 1, { what: 'the placement without an announcement' });
+  });
+
+  test('ten thousand waiting studies: no turn of the event loop is long, and all are placed in the end', async () => {
+    await using d = await desk({ a: empty, b: empty });
+    receive(d, uids(10_000));
+    const longest = watchEventLoop();
+    d.dispatcher.start();
+    await d.dispatcher.tick();
+    expect(d.ledger.queue().unplacedStudies).toBe(10_000);
+    expect(d.ledger.study('1.2.10000')?.waiting).toContain('not heard from yet');
+    // Nothing changed: a tick looks at them and decides none anew.
+    const began = performance.now();
+    await d.dispatcher.tick();
+    expect(performance.now() - began).toBeLessThan(1_000);
+    d.allUp();
+    await until(() => d.placed.length === 10_000, { what: 'ten thousand placements', timeoutMs: 40_000 });
+    expect(longest()).toBeLessThan(500);
+    expect(d.pool.statuses().map((status) => status.studiesInFlight)).toEqual([5_000, 5_000]);
+  });
+});
+
+/** Another dispatcher on the same farm, with a ledger that may fail and backends that hold nothing. */
+async function deskOn(
+  r: Desk,
+  ledger: DispatcherOptions['ledger'],
+): Promise<{ readonly dispatcher: Dispatcher; readonly placed: string[] } & AsyncDisposable> {
+  const placed: string[] = [];
+  const dispatcher = createDispatcher({
+    ledger,
+    pool: r.pool,
+    backends: new Map([['a', { studyInstances: () => Promise.resolve(0) }]]),
+    policy: () => leastInFlight,
+    lookupTimeoutMs: 10_000,
+    clock: r.time.clock,
+    log: silentLogger(),
+    onPlaced: (studyUid, backend) => placed.push(`${studyUid} ${backend}`),
+    timers: r.time,
+  });
+  return {
+    dispatcher,
+    placed,
+    [Symbol.asyncDispose]: () => dispatcher.stop(),
+  };
+}
+
+/** Gives the longest time the event loop was held, in milliseconds, and stops watching. */
+function watchEventLoop(): () => number {
+  let last = performance.now();
+  let longest = 0;
+  const timer = setInterval(() => {
+    longest = Math.max(longest, performance.now() - last);
+    last = performance.now();
+  }, 1);
+  return () => {
+    clearInterval(timer);
+    return longest;
+  };
+}
