@@ -79,7 +79,7 @@ function ports(document: unknown): readonly Use[] {
     return ['httpPort', 'dicomPort'].flatMap((key) => portAt(run[key], [...path, 'run', key]));
   });
   const service = isRecord(document) ? document['service'] : undefined;
-  const servicePort = isRecord(service) ? service['port'] : undefined;
+  const servicePort = (isRecord(service) ? service['port'] : undefined) ?? 3000;
   return [...portAt(servicePort, ['service', 'port']), ...uses];
 }
 
