@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { Connection } from './connection.ts';
+import { type Connection, framesInLog } from './connection.ts';
 
 /** Looking at the log's length costs some microseconds; so not at every commit. */
 const commitsBetweenLooks = 64;
@@ -33,6 +33,7 @@ export class Checkpointer {
   readonly #connection: Connection;
   readonly #limits: CheckpointLimits;
   readonly #worker: Worker;
+  readonly #onFailure: (error: unknown) => void;
   readonly #exited: Promise<void>;
   #commits = 0;
   #underWay = false;
@@ -45,6 +46,7 @@ export class Checkpointer {
   ) {
     this.#connection = connection;
     this.#limits = limits;
+    this.#onFailure = onFailure;
     this.#worker = new Worker(new URL('./checkpoint-worker.ts', import.meta.url), {
       workerData: { file },
       execArgv: [],
@@ -75,25 +77,19 @@ export class Checkpointer {
     this.#commits += 1;
     if (this.#underWay || this.#commits < commitsBetweenLooks) return;
     this.#commits = 0;
-    const { log, checkpointed } = this.#length();
-    if ((log - checkpointed) * frameBytes < this.#limits.startBytes) return;
-    this.#underWay = true;
-    const request: CheckpointRequest = log * frameBytes < this.#limits.restartBytes ? 'passive' : 'restart';
-    this.#ask(request);
+    try {
+      const { log, checkpointed } = framesInLog(this.#connection.db);
+      if ((log - checkpointed) * frameBytes < this.#limits.startBytes) return;
+      this.#ask(log * frameBytes < this.#limits.restartBytes ? 'passive' : 'restart');
+      this.#underWay = true;
+    } catch (error) {
+      // The commit stands: whoever made it must not hear that it failed.
+      this.#onFailure(error);
+    }
   }
 
   #ask(request: CheckpointRequest): void {
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has none, a window would
     this.#worker.postMessage(request);
-  }
-
-  /** Frames in the log, and how many of them are in the database file. NOOP only looks. */
-  #length(): { log: number; checkpointed: number } {
-    const answer = this.#connection.db.pragma('wal_checkpoint(NOOP)');
-    const row: unknown = Array.isArray(answer) ? answer[0] : null;
-    if (typeof row !== 'object' || row === null || !('log' in row) || !('checkpointed' in row)) {
-      return { log: 0, checkpointed: 0 };
-    }
-    return { log: Number(row.log), checkpointed: Number(row.checkpointed) };
   }
 }

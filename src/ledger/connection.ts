@@ -69,10 +69,20 @@ export function openDatabase(file: string): Database {
     db.pragma('foreign_keys = ON');
     // A checkpoint at commit would stop the event loop for two fsyncs; the checkpointer's thread does it.
     db.pragma('wal_autocheckpoint = 0');
-    db.pragma('cache_size = -32000');
+    db.pragma('cache_size = -16000');
     return db;
   } catch (error) {
     db.close();
     throw error;
   }
+}
+
+/** Frames in the log, and how many of them are in the database file already. NOOP only looks. */
+export function framesInLog(db: Database): { log: number; checkpointed: number } {
+  const answer = db.pragma('wal_checkpoint(NOOP)');
+  const row: unknown = Array.isArray(answer) ? answer[0] : null;
+  if (typeof row !== 'object' || row === null || !('log' in row) || !('checkpointed' in row)) {
+    throw new Error('SQLite did not say how long its log is');
+  }
+  return { log: Number(row.log), checkpointed: Number(row.checkpointed) };
 }

@@ -2,7 +2,7 @@ import { closeSync, fdatasync, fsyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { toLedgerError } from './errors.ts';
-import type { LedgerError } from './ledger.ts';
+import { LedgerError } from './ledger.ts';
 
 const fdatasyncOf = promisify(fdatasync);
 
@@ -40,18 +40,17 @@ export class Durability {
    * @throws LedgerError once an fsync has failed, for ever: the kernel may count the lost pages as written, so that a later
    * success would prove nothing. Opening the ledger anew reads what is really there.
    */
-  async durable(): Promise<void> {
-    if (this.#running === null) {
-      this.#running = this.#sync();
-      return this.#running;
-    }
+  durable(): Promise<void> {
+    if (this.#closed) return Promise.reject(new LedgerError('failed', 'The ledger is closed.'));
+    if (this.#running === null) return this.#begin();
     this.#next ??= this.#running.then(
-      () => this.#sync(),
-      () => this.#sync(),
+      () => this.#begin(),
+      () => this.#begin(),
     );
     return this.#next;
   }
 
+  /** Waits for the fsyncs that were asked for; later ones are refused. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -59,19 +58,24 @@ export class Durability {
     closeSync(this.#fd);
   }
 
+  #begin(): Promise<void> {
+    const run = this.#sync();
+    this.#running = run;
+    this.#next = null;
+    const over = (): void => {
+      if (this.#running === run) this.#running = null;
+    };
+    run.then(over, over);
+    return run;
+  }
+
   async #sync(): Promise<void> {
-    if (this.#next !== null) {
-      this.#running = this.#next;
-      this.#next = null;
-    }
+    if (this.#broken !== null) throw this.#broken;
     try {
-      if (this.#broken !== null) throw this.#broken;
       await fdatasyncOf(this.#fd);
     } catch (error) {
-      this.#broken ??= toLedgerError(error);
+      this.#broken = toLedgerError(error);
       throw this.#broken;
-    } finally {
-      if (this.#next === null) this.#running = null;
     }
   }
 }

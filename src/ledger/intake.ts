@@ -45,7 +45,7 @@ export const intakeSql = {
     FROM instances i JOIN assignments a ON a.study = i.study AND a.ended_at IS NULL
     WHERE i.id = @id`,
   standing: `
-    SELECT orthanc_id AS orthancId, state FROM instances
+    SELECT orthanc_id, state FROM instances
     WHERE front = ? AND state IN ('held', 'removing', 'quarantined')`,
   absentees: `
     SELECT i.id FROM json_each(@ids) j CROSS JOIN instances i ON i.orthanc_id = j.value AND i.front = @front
@@ -84,7 +84,7 @@ export function createIntake(connection: Connection): IntakeLedger {
   const currentAssignments = connection.prepare<AssignmentRow>(intakeSql.currentAssignments);
   const dropDeliveries = connection.prepare(intakeSql.dropDeliveries);
   const addDelivery = connection.prepare(intakeSql.addDelivery);
-  const standing = connection.prepare<{ orthancId: string; state: InstanceState }>(intakeSql.standing);
+  const standing = connection.prepare<[orthancId: string, state: InstanceState]>(intakeSql.standing);
   const absentees = connection.prepare<{ id: number }>(intakeSql.absentees);
   const interrupt = connection.prepare(intakeSql.interrupt);
   const reopenInterrupted = connection.prepare(intakeSql.reopenInterrupted);
@@ -126,8 +126,7 @@ export function createIntake(connection: Connection): IntakeLedger {
       });
     },
 
-    standing: (front) =>
-      connection.read(() => new Map(standing.all(front).map((row) => [row.orthancId, row.state]))),
+    standing: (front) => connection.read(() => new Map(standing.raw().all(front))),
 
     absent: (front, orthancIds, now) =>
       connection.write(() => {
