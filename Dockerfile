@@ -1,0 +1,30 @@
+# The decision service. Node runs the TypeScript as it is, so there is no build step.
+FROM node:24-bookworm-slim
+
+ENV NODE_ENV=production
+WORKDIR /app
+
+# better-sqlite3 brings its binaries; nothing here needs an install script.
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund && npm cache clean --force
+
+COPY src ./src
+COPY lua ./lua
+COPY orthanc-config ./orthanc-config
+
+# `docker compose exec service dde status`
+RUN printf '#!/bin/sh\nexec sh /app/orthanc-config/with-secrets.sh node /app/src/cli/dde.ts "$@"\n' > /usr/local/bin/dde \
+  && chmod 755 /usr/local/bin/dde \
+  && mkdir -p /var/lib/dde/admission \
+  && chown -R node:node /var/lib/dde
+
+ENV DDE_HOME=/var/lib/dde
+USER node
+VOLUME /var/lib/dde
+EXPOSE 3000
+
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:3000/livez').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+
+ENTRYPOINT ["sh", "/app/orthanc-config/with-secrets.sh"]
+CMD ["node", "src/main.ts"]
