@@ -13,9 +13,9 @@ const fdatasyncOf = promisify(fdatasync);
  *
  * Why it is enough to sync the log. A committed transaction is in one of two places. Either it stands in the log, written
  * there before COMMIT returned; fdatasync makes a file's content and size durable whoever wrote it. Or a checkpoint has
- * copied it into the database file; SQLite then fsyncs the log before it copies, and the database file before it counts the
- * copy as done; only what counts as done may be overwritten in the log. So at no time does a commit live in memory alone
- * once the log has been synced after it, checkpoints under way included. The log is the same file from open to close (it is
+ * copied it into the database file; SQLite fsyncs the log before it copies, and begins the log anew, over what stands there,
+ * only when all of it has been copied and the database file has been fsynced since. So at no time does a commit live in
+ * memory alone once the log has been synced after it, checkpoints under way included. The log is the same file from open to close (it is
  * only truncated or written anew from its beginning), and the service's connection keeps it from being deleted.
  *
  * Closing our descriptor is harmless although POSIX then drops all locks of the process on that file: SQLite locks the

@@ -1,0 +1,116 @@
+import BetterSqlite3 from 'better-sqlite3';
+import { expect, test } from 'vitest';
+import { backendsSql } from '../../src/ledger/backends.ts';
+import { decisionsSql } from '../../src/ledger/decisions.ts';
+import { historySql } from '../../src/ledger/history.ts';
+import { intakeSql } from '../../src/ledger/intake.ts';
+import { migrate } from '../../src/ledger/migrations.ts';
+import { releasesSql } from '../../src/ledger/releases.ts';
+import { filterNames, studiesSql } from '../../src/ledger/study-queries.ts';
+import { transfersSql } from '../../src/ledger/transfers.ts';
+import { viewsSql } from '../../src/ledger/views.ts';
+
+/** What each statement must be found by, beside the rule for all: no table that grows is walked from end to end. */
+const indexes: Record<string, readonly string[]> = {
+  unplaced: ['studies_unplaced'],
+  settled: ['studies_settling'],
+  oldestSettling: ['studies_settling'],
+  wake: ['deliveries_delayed'],
+  ready: ['deliveries_ready'],
+  oldestOfNextFront: ['deliveries_ready'],
+  anyReady: ['deliveries_ready'],
+  earliestDelayed: ['deliveries_delayed'],
+  taken: ['deliveries_transfer'],
+  interrupt: ['transfers_ended'],
+  reopenInterrupted: ['deliveries_transfer'],
+  standing: ['instances_standing'],
+  frontsStanding: ['instances_standing'],
+  newRound: ['instances_standing'],
+  askAgain: ['instances_unproven'],
+  absentees: ['sqlite_autoindex_instances_1'],
+  endRemoval: ['sqlite_autoindex_instances_1'],
+  findInstance: ['sqlite_autoindex_instances_1'],
+  queueHeld: ['instances_study'],
+  unprove: ['instances_study'],
+  beginRemoval: ['instances_study'],
+  loads: ['deliveries_arrived'],
+  queues: ['deliveries_arrived', 'deliveries_ready', 'deliveries_delayed'],
+  quarantined: ['instances_quarantine'],
+  oldestUnproven: ['instances_unproven'],
+  countUnplaced: ['studies_unplaced'],
+  oldestFailure: ['deliveries_failed'],
+  raw: ['transfers_backend'],
+  rawOf: ['load_samples_orthanc', 'transfers_backend'],
+  minutesOf: ['load_minutes_orthanc'],
+  hoursOf: ['load_hours_orthanc'],
+  rollMinutes: ['transfers_ended'],
+  thinTransfers: ['transfers_ended'],
+};
+
+const statements: [string, string][] = Object.entries({
+  ...intakeSql,
+  ...releasesSql,
+  ...decisionsSql,
+  ...transfersSql,
+  ...backendsSql,
+  ...historySql,
+  ...viewsSql,
+});
+
+/** One row, or a row a backend: the only tables that may be walked whole. */
+const smallTables = /^SCAN (b|backends|totals|roll_ups|j|json_each|value)\b/;
+/** Walks over an index that holds only the rows that are asked for, and over an intermediate result. */
+const rightScans =
+  /^SCAN (\S+ USING (COVERING )?INDEX (studies_unplaced|studies_settling|instances_unproven|instances_quarantine|deliveries_transfer)|p|\(subquery-\d+\)|json_each VIRTUAL TABLE.*|CONSTANT ROW|\d+ CONSTANT ROWS?|j VIRTUAL TABLE.*)/;
+
+test('every statement finds its rows by an index', () => {
+  const db = new BetterSqlite3(':memory:');
+  migrate(db);
+  const plan = (sql: string): string[] =>
+    db
+      .prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`)
+      .all(...parametersOf(sql))
+      .map((row) => row.detail);
+  try {
+    for (const [name, sql] of statements) {
+      const details = plan(sql);
+      for (const detail of details.filter((line) => line.startsWith('SCAN'))) {
+        expect(smallTables.test(detail) || rightScans.test(detail), `${name}: ${detail}`).toBe(true);
+      }
+      for (const index of indexes[name] ?? []) {
+        expect(
+          details.some((detail) => new RegExp(`\\b${index}\\b`).test(detail)),
+          `${name} by ${index}: ${details.join(' | ')}`,
+        ).toBe(true);
+      }
+    }
+  } finally {
+    db.close();
+  }
+});
+
+test('a page of studies walks one index in its own order, whatever the filters', () => {
+  const db = new BetterSqlite3(':memory:');
+  migrate(db);
+  try {
+    for (let bits = 0; bits < 2 ** filterNames.length; bits += 1) {
+      const sql = studiesSql(new Set(filterNames.filter((_, index) => (bits >> index) % 2 === 1)));
+      const details = db
+        .prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`)
+        .all(...parametersOf(sql))
+        .map((row) => row.detail);
+      expect(details.join(' | ')).not.toMatch(/TEMP B-TREE|SCAN s\b(?! USING INDEX)/);
+      expect(details[0]).toMatch(/USING INDEX studies_/);
+    }
+  } finally {
+    db.close();
+  }
+});
+
+/** Something to bind for each parameter; a plan does not depend on the values. */
+function parametersOf(sql: string): unknown[] {
+  const names = [...sql.matchAll(/@(\w+)/g)].map((found) => found[1] ?? '');
+  const named = Object.fromEntries(names.map((name) => [name, name === 'ids' ? '[]' : 1]));
+  const positional = [...sql.matchAll(/\?/g)].map(() => 1);
+  return names.length > 0 ? [named] : positional;
+}
