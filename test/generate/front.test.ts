@@ -1,0 +1,57 @@
+import { spawnSync } from 'node:child_process';
+import { copyFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { sendDicom } from '../support/dicom-sender.ts';
+import { startOrthanc } from '../support/orthanc-process.ts';
+import { makeInstance, writeInstances } from '../support/synthetic.ts';
+import { tempDir } from '../support/temp.ts';
+
+const front = join(import.meta.dirname, '../../orthanc-config/front.json');
+
+function dcmtk(program: string, ...options: readonly string[]): void {
+  const run = spawnSync(program, options, { encoding: 'utf8' });
+  if (run.status !== 0) throw new Error(`${program} failed: ${run.stderr}`);
+}
+
+it('a front takes any called AE title, compression and SOP class', async () => {
+  await using folder = await tempDir('accepted');
+  await using orthanc = await startOrthanc({
+    configFiles: [front],
+    password: 'of-the-front',
+    env: { DDE_FRONT_PASSWORD: 'of-the-front' },
+    // What the committed file says counts, not the defaults of tests.
+    config: { DicomCheckCalledAet: undefined, RemoteAccessAllowed: undefined },
+  });
+  const files = await writeInstances(
+    Array.from({ length: 4 }, () => makeInstance()),
+    folder.path,
+  );
+  const [plain = '', lossless = '', rle = '', privateClass = ''] = files;
+  await copyFile(lossless, `${lossless}.src`);
+  dcmtk('dcmcjpeg', '+e1', `${lossless}.src`, lossless);
+  await copyFile(rle, `${rle}.src`);
+  dcmtk('dcmcrle', `${rle}.src`, rle);
+  dcmtk('dcmodify', '-nb', '-m', '0008,0016=1.3.6.1.4.1.99999.1.2.3', privateClass);
+
+  const answers = await sendDicom([plain, lossless, rle, privateClass], {
+    port: orthanc.dicomPort,
+    calledAet: 'SOMETHING ELSE',
+    callingAet: 'NEVER-SEEN',
+  });
+
+  expect(answers.map(({ status }) => status)).toEqual(['0x0000', '0x0000', '0x0000', '0x0000']);
+  expect(orthanc.log()).not.toMatch(/deprecated|obsolete|unknown (option|configuration)|bad configuration/i);
+});
+
+it('a front lets nobody in without its password', async () => {
+  await using orthanc = await startOrthanc({
+    configFiles: [front],
+    password: 'of-the-front',
+    env: { DDE_FRONT_PASSWORD: 'of-the-front' },
+  });
+  expect((await fetch(`${orthanc.url}/instances`)).status).toBe(401);
+  const authorization = `Basic ${Buffer.from('orthanc:orthanc').toString('base64')}`;
+  expect((await fetch(`${orthanc.url}/instances`, { headers: { authorization } })).status).toBe(401);
+  expect((await orthanc.fetch('/instances')).status).toBe(200);
+});
