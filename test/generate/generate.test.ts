@@ -70,7 +70,8 @@ describe('Orthanc configurations', () => {
     await using folder = await tempDir('defaults');
     const file = join(folder.path, 'defaults.json');
     spawnSync(orthancCommand(), [`--config=${file}`]);
-    const defaults: unknown = JSON.parse(stripJsonComments(await readFile(file, 'utf8')));
+    const example = await readFile(file, 'utf8');
+    const defaults: unknown = JSON.parse(stripJsonComments(example));
     if (typeof defaults !== 'object' || defaults === null) throw new Error('no defaults');
     const known: Record<string, unknown> = { ...defaults };
     // A port is the topology's, whatever the default is. Compression was on by default in older versions. Authentication has
@@ -85,7 +86,8 @@ describe('Orthanc configurations', () => {
     for (const name of ['front', 'orthanc1', 'orthanc2']) {
       for (const [key, value] of Object.entries(parsed(orthancConfigFile(name)))) {
         if (spared.has(key)) continue;
-        if (orthancAtLeast('1.11.3') || key !== 'KeepAliveTimeout') expect(known, key).toHaveProperty(key);
+        // Some versions show a setting in a comment.
+        if (orthancAtLeast('1.11.3') || key !== 'KeepAliveTimeout') expect(example).toContain(`"${key}"`);
         expect(value, `${name}: ${key}`).not.toEqual(known[key]);
       }
     }
