@@ -26,7 +26,9 @@ export const transfersSql = {
     INSERT INTO transfers (front, backend, started_at, instances, bytes) VALUES (@front, @backend, @now, @instances, @bytes)
     RETURNING id`,
   take: `UPDATE deliveries SET transfer = @transfer WHERE id = @id AND transfer IS NULL`,
-  anyReady: `SELECT 1 FROM deliveries WHERE backend = ? AND transfer IS NULL AND not_before = 0 LIMIT 1`,
+  /** Told which index: by the others SQLite would walk over all that is delayed to learn that nothing is ready. */
+  anyReady: `SELECT 1 FROM deliveries INDEXED BY deliveries_ready
+    WHERE backend = ? AND transfer IS NULL AND not_before = 0 LIMIT 1`,
   earliestDelayed: `
     SELECT not_before AS notBefore FROM deliveries
     WHERE backend = ? AND transfer IS NULL AND not_before > 0 ORDER BY not_before LIMIT 1`,

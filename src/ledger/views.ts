@@ -39,7 +39,8 @@ export const viewsSql = {
   queues: `
     SELECT b.name AS backend, b.studies, b.instances, b.bytes, b.sending, b.retrying, b.last_failure AS lastFailure,
       (SELECT min(d.arrived_at) FROM deliveries d WHERE d.backend = b.name) AS oldestAt,
-      CASE WHEN EXISTS (SELECT 1 FROM deliveries d WHERE d.backend = b.name AND d.transfer IS NULL AND d.not_before = 0) THEN 0
+      CASE WHEN EXISTS (
+        SELECT 1 FROM deliveries d INDEXED BY deliveries_ready WHERE d.backend = b.name AND d.transfer IS NULL AND d.not_before = 0) THEN 0
         ELSE (SELECT min(d.not_before) FROM deliveries d WHERE d.backend = b.name AND d.transfer IS NULL AND d.not_before > 0)
       END AS nextAttemptAt
     FROM backends b WHERE b.instances > 0 ORDER BY b.name`,

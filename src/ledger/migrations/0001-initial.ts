@@ -100,7 +100,7 @@ CREATE TABLE assignments (
   copy        INTEGER NOT NULL,
   epoch       INTEGER NOT NULL,
   backend     TEXT NOT NULL REFERENCES backends(name),
-  decision    INTEGER NOT NULL REFERENCES decisions(id),
+  decision    INTEGER NOT NULL,              -- no reference: it would make each new decision look for its children
   assigned_at INTEGER NOT NULL,
   ended_at    INTEGER,                       -- null: the current one
   outstanding INTEGER NOT NULL DEFAULT 0,    -- its deliveries; kept by triggers
@@ -157,8 +157,7 @@ CREATE TABLE deliveries (
   ask_first  INTEGER NOT NULL DEFAULT 0,
   not_before INTEGER NOT NULL DEFAULT 0,     -- 0: its time has come
   failure    TEXT,                           -- code and detail of the last attempt
-  UNIQUE (instance, copy),
-  FOREIGN KEY (study, copy, epoch) REFERENCES assignments(study, copy, epoch)
+  UNIQUE (instance, copy)
 ) STRICT;
 -- Ready and delayed rows have an index each, so that finding the next never walks over those whose time has not come.
 CREATE INDEX deliveries_ready    ON deliveries(backend, front, id) WHERE transfer IS NULL AND not_before = 0;
