@@ -20,6 +20,8 @@ export function composeEnv({ service, fronts, backends }: Topology): string {
     ...addresses,
     `DDE_STORAGE=${storage}`,
     `DDE_LUA=${lua}`,
+    "# Read by the image's start-up: without it an Orthanc would serve its own container alone.",
+    'ORTHANC__REMOTE_ACCESS_ALLOWED=true',
     '# DCMTK leaves Nagle on otherwise: an image then waits for an acknowledgement that the other side delays.',
     'TCP_NODELAY=1',
     '# All of these addresses are inside the farm.',

@@ -5,8 +5,15 @@
 --
 -- Environment: DDE_SERVICE_URL, DDE_HOOK_TOKEN, DDE_ADMISSION (a file; see ReceivedInstanceFilter).
 
-local serviceUrl = (os.getenv('DDE_SERVICE_URL') or '@SERVICE_URL@'):gsub('/+$', '')
-local admissionFile = os.getenv('DDE_ADMISSION')
+-- A variable that is empty counts as not set: that is how compose files hand over what nobody gave them.
+local function environment(name, default)
+  local value = os.getenv(name)
+  if value == nil or value == '' then return default end
+  return value
+end
+
+local serviceUrl = environment('DDE_SERVICE_URL', '@SERVICE_URL@'):gsub('/+$', '')
+local admissionFile = environment('DDE_ADMISSION', nil)
 
 -- Orthanc loads this script into two Lua contexts that share nothing: one for ReceivedInstanceFilter, one for the rest.
 
@@ -19,7 +26,7 @@ for user, password in pairs(configuration['RegisteredUsers'] or {}) do
 end
 
 local headers = {
-  ['Authorization'] = 'Bearer ' .. (os.getenv('DDE_HOOK_TOKEN') or ''),
+  ['Authorization'] = 'Bearer ' .. environment('DDE_HOOK_TOKEN', ''),
   ['Content-Type'] = 'application/json',
   -- Without it libcurl asks for "100 Continue" first and waits a second where nobody says it.
   ['Expect'] = ''
@@ -127,7 +134,7 @@ end
 -- each second. A service that dies leaves a sign that runs out. No file, or one that says anything else: open. A sign that
 -- holds for more than an hour is none: its writer or a clock is wrong.
 local function closedBecause()
-  if admissionFile == nil or admissionFile == '' then return nil end
+  if admissionFile == nil then return nil end
   local file = io.open(admissionFile, 'r')
   if file == nil then return nil end
   local content = file:read(512)
