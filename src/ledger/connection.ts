@@ -69,6 +69,8 @@ export function openDatabase(file: string): Database {
     db.pragma('foreign_keys = ON');
     // A checkpoint at commit would stop the event loop for two fsyncs; the checkpointer's thread does it.
     db.pragma('wal_autocheckpoint = 0');
+    // What a burst made the log grow to is given back when it begins anew.
+    db.pragma('journal_size_limit = 134217728');
     db.pragma('cache_size = -16000');
     return db;
   } catch (error) {
