@@ -3,7 +3,7 @@ import type { HistoryLedger, LoadSample } from '../ledger/ledger.ts';
 import { LedgerError } from '../ledger/ledger.ts';
 import type { LoadReading, Orthanc } from '../orthanc/orthanc.ts';
 import type { Clock, EpochMs, Health } from '../study.ts';
-import { bounded } from './bounded.ts';
+import { bounded, Stop } from './bounded.ts';
 import { type HealthState, observe, unheard } from './health.ts';
 import type { BackendPool } from './pool.ts';
 import { realTimers, type Timers } from './timers.ts';
@@ -85,7 +85,7 @@ export function createPoller(options: PollerOptions): Poller {
       },
     ]),
   );
-  let stopping = new AbortController();
+  let stopping = new Stop();
   let stopTimer: (() => void) | null = null;
   const rounds = new Set<Promise<void>>();
 
@@ -97,14 +97,14 @@ export function createPoller(options: PollerOptions): Poller {
       const reading = await bounded(
         limitMs,
         (signal) => one.orthanc.load({ signal, timeoutMs: limitMs }),
-        stopping.signal,
+        stopping,
       );
       heard(name, one, at, reading);
       if (one.version === null) await learnVersion(name, one, at, limitMs - (performance.now() - began));
       return { orthanc: name, at, up: true, ...reading };
     } catch (error) {
       // A poll that was ended by our own stop says nothing about the Orthanc.
-      if (!stopping.signal.aborted) missed(name, one, at, troubleOf(error));
+      if (!stopping.stopped) missed(name, one, at, troubleOf(error));
       return { orthanc: name, at, up: false, ...noReading };
     }
   }
@@ -136,7 +136,7 @@ export function createPoller(options: PollerOptions): Poller {
       const { version } = await bounded(
         timeoutMs,
         (signal) => one.orthanc.system({ signal, timeoutMs }),
-        stopping.signal,
+        stopping,
       );
       one.version = version;
       log.info('Orthanc answers', { orthanc: name, version });
@@ -165,7 +165,7 @@ export function createPoller(options: PollerOptions): Poller {
       own.push(asking);
     }
     const samples = await Promise.all(own);
-    if (!stopping.signal.aborted && samples.length > 0) keep(samples);
+    if (!stopping.stopped && samples.length > 0) keep(samples);
     await Promise.all(others);
   }
 
@@ -202,14 +202,14 @@ export function createPoller(options: PollerOptions): Poller {
   return {
     start() {
       if (stopTimer !== null) return;
-      stopping = new AbortController();
+      stopping = new Stop();
       stopTimer = timers.every(sampleMs, () => void run(idle()));
       void run(idle());
     },
     async stop() {
       stopTimer?.();
       stopTimer = null;
-      stopping.abort();
+      stopping.stop();
       await Promise.all(rounds);
     },
     pollAll: () => run([...polled.keys()]),

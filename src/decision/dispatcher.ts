@@ -1,4 +1,5 @@
 import type { Logger } from 'winston';
+import { Stop } from '../backends/bounded.ts';
 import type { BackendPool } from '../backends/pool.ts';
 import { realTimers, type Timers } from '../backends/timers.ts';
 import { type Ledger, LedgerError } from '../ledger/ledger.ts';
@@ -82,7 +83,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   let takenUp = false;
   let pumpPlanned = false;
   let reconsiderPlanned = false;
-  let stopping = new AbortController();
+  let stopping = new Stop();
   let lastReason: string | null = null;
   const release: (() => void)[] = [];
   const whenIdle: (() => void)[] = [];
@@ -138,15 +139,15 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   /** Never rejects. */
   async function look(one: Pending): Promise<void> {
-    const { signal } = stopping;
+    const stop = stopping;
     looking++;
     one.stage = { kind: 'looking' };
     try {
       // Announced again after it was placed: not worth asking all backends.
       if (ledger.assignments(one.studyUid).some((assignment) => assignment.copy === one.copy)) done(one);
-      else ready(one, await lookup(one.studyUid, signal));
+      else ready(one, await lookup(one.studyUid, stop));
     } catch (error) {
-      if (signal.aborted) queue(one);
+      if (stop.stopped) queue(one);
       else fail(one, error);
     } finally {
       looking--;
@@ -293,14 +294,14 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     start() {
       if (running) return;
       running = true;
-      stopping = new AbortController();
+      stopping = new Stop();
       release.push(pool.onChange(planReconsider), timers.every(tickMs, turn));
       turn();
     },
     async stop() {
       running = false;
       for (const end of release.splice(0)) end();
-      stopping.abort();
+      stopping.stop();
       await idle();
     },
     async tick() {

@@ -1,4 +1,4 @@
-import { bounded, TooLate } from '../backends/bounded.ts';
+import { bounded, type Stop, Stopped, TooLate } from '../backends/bounded.ts';
 import { troubleOf } from '../backends/trouble.ts';
 import { type Orthanc, OrthancError } from '../orthanc/orthanc.ts';
 import type { Clock, EpochMs } from '../study.ts';
@@ -21,15 +21,15 @@ const shortMs = 50;
 const untilPatientMs = 5_000;
 
 /**
- * Asks all backends at once how much of a study they hold. Rejects only when `signal` ends it.
+ * Asks all backends at once how much of a study they hold.
  *
  * A backend that hangs would cost every new study the full time-out, and with that slow down all the others' images. So
  * one that was too late gets a short time only, and one study every few seconds tries it with the full time. It is asked all
  * the same: if it answers in the short time it is trusted again.
+ *
+ * What is returned throws `Stopped` when its room stops, and nothing else.
  */
-export function createLookup(
-  options: LookupOptions,
-): (studyUid: string, signal: AbortSignal) => Promise<Lookup> {
+export function createLookup(options: LookupOptions): (studyUid: string, stop: Stop) => Promise<Lookup> {
   const { backends, timeoutMs, clock } = options;
   /** Backends that were too late, with the time at which the next full try is due. */
   const late = new Map<string, EpochMs>();
@@ -43,7 +43,7 @@ export function createLookup(
     return timeoutMs;
   }
 
-  return async function lookup(studyUid, signal) {
+  return async function lookup(studyUid, stop) {
     const began = clock();
     const held = new Map<string, number>();
     const silent = new Map<string, string>();
@@ -53,15 +53,15 @@ export function createLookup(
         try {
           const ask = (own: AbortSignal): Promise<number> =>
             backend.studyInstances(studyUid, { signal: own, timeoutMs: limitMs });
-          held.set(name, await bounded(limitMs, ask, signal));
+          held.set(name, await bounded(limitMs, ask, stop));
           late.delete(name);
         } catch (error) {
           silent.set(name, troubleOf(error));
-          if (!signal.aborted && isLate(error) && !late.has(name)) late.set(name, clock() + untilPatientMs);
+          if (isLate(error) && !late.has(name)) late.set(name, clock() + untilPatientMs);
         }
       }),
     );
-    signal.throwIfAborted();
+    if (stop.stopped) throw new Stopped();
     return { at: clock(), held, silent };
   };
 }

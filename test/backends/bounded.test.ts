@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { bounded, TooLate } from '../../src/backends/bounded.ts';
+import { bounded, Stop, Stopped, TooLate } from '../../src/backends/bounded.ts';
 
 const never = <T>(): Promise<T> => new Promise(() => undefined);
 
@@ -34,10 +34,10 @@ describe('bounded', () => {
   });
 
   test('ends early when it is told to, and does not begin when that was before', async () => {
-    const outer = new AbortController();
-    const running = bounded(60_000, () => never<void>(), outer.signal);
-    outer.abort();
-    await expect(running).rejects.toThrow('stopped');
+    const outer = new Stop();
+    const running = bounded(60_000, () => never<void>(), outer);
+    outer.stop();
+    await expect(running).rejects.toThrow(Stopped);
     let began = false;
     const late = bounded(
       60_000,
@@ -45,9 +45,9 @@ describe('bounded', () => {
         began = true;
         return never<void>();
       },
-      outer.signal,
+      outer,
     );
-    await expect(late).rejects.toThrow('stopped');
+    await expect(late).rejects.toThrow(Stopped);
     expect(began).toBe(false);
   });
 });
