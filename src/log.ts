@@ -39,5 +39,8 @@ function printable(value: unknown): string {
 
 /** For components whose caller wants no log, such as tests of pure parts. */
 export function silentLogger(): winston.Logger {
-  return winston.createLogger({ silent: true, transports: [new winston.transports.Console({ silent: true })] });
+  return winston.createLogger({
+    silent: true,
+    transports: [new winston.transports.Console({ silent: true })],
+  });
 }

@@ -147,8 +147,9 @@ export function problemHandler(log: Logger): ErrorRequestHandler {
     }
     if (problem.retryAfterSeconds !== null) response.set('Retry-After', String(problem.retryAfterSeconds));
     if (problem.status === 401) response.set('WWW-Authenticate', 'Bearer realm="dde"');
-    // The rest of a body nobody read would be taken for the next request on this connection.
-    if (!request.complete) response.set('Connection', 'close');
+    // The rest of a body nobody wants is read and dropped: closing on a caller that still sends would cost it this answer.
+    request.unpipe();
+    request.resume();
     response
       .status(problem.status)
       .type('application/problem+json')

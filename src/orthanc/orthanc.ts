@@ -18,7 +18,12 @@ export class OrthancError extends Error {
   readonly status: number | null;
   /** Orthanc's own words (`Message` or `Details` of its error answer), never containing patient data beyond what it says itself. */
   readonly details: string | null;
-  constructor(orthanc: string, code: OrthancErrorCode, message: string, more?: { status?: number; details?: string; cause?: unknown }) {
+  constructor(
+    orthanc: string,
+    code: OrthancErrorCode,
+    message: string,
+    more?: { status?: number; details?: string; cause?: unknown },
+  ) {
     super(message, more?.cause === undefined ? undefined : { cause: more.cause });
     this.name = 'OrthancError';
     this.code = code;
@@ -77,7 +82,11 @@ export interface Orthanc {
   /** MD5 it recorded on reception, lower case hex; null: it does not hold the instance. Where none was recorded, the file is read and hashed. */
   md5(id: string, options?: CallOptions): Promise<string | null>;
   /** The same for many, at most `concurrency` at a time. The first error aborts the rest. */
-  md5s(ids: readonly string[], concurrency: number, options?: CallOptions): Promise<ReadonlyMap<string, string | null>>;
+  md5s(
+    ids: readonly string[],
+    concurrency: number,
+    options?: CallOptions,
+  ): Promise<ReadonlyMap<string, string | null>>;
   /** How many instances of the study it holds; 0: it does not know the study. */
   studyInstances(studyUid: string, options?: CallOptions): Promise<number>;
   /** Its own ids of the study, for links: several when several patients share the UID, [] when it does not know it. */
@@ -89,7 +98,10 @@ export interface Orthanc {
   bulkDelete(ids: readonly string[], options?: CallOptions): Promise<void>;
   delete(id: string, options?: CallOptions): Promise<void>;
   /** POST /instances: the file as it is. */
-  upload(file: Readable | Buffer, options?: CallOptions): Promise<{ orthancId: string; status: UploadStatus }>;
+  upload(
+    file: Readable | Buffer,
+    options?: CallOptions,
+  ): Promise<{ orthancId: string; status: UploadStatus }>;
   peers(options?: CallOptions): Promise<readonly string[]>;
   /** Closes idle connections. */
   close(): void;

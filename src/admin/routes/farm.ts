@@ -104,13 +104,13 @@ export function farmRoutes(
         const admission = deps.admission?.();
         return {
           items: deps.topology.fronts.map(({ name, url, publicUrl }) => {
-            const known = health?.get(name);
+            const seen = health?.get(name);
             return {
               name,
               url,
               explorer: explorerPage(publicUrl),
-              health: known?.health ?? 'unknown',
-              healthReason: known?.reason ?? null,
+              health: seen?.health ?? 'unknown',
+              healthReason: seen?.reason ?? null,
               takesImages: admission?.open ?? true,
               refusing: admission?.reason ?? null,
             };

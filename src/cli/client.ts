@@ -1,0 +1,193 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Readable } from 'node:stream';
+import axios, { AxiosError, type AxiosInstance, type AxiosRequestConfig } from 'axios';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { problemAnswer, uploadAnswer } from '../admin/schemas.ts';
+import { loadTopology } from '../topology/load.ts';
+import { TopologyError } from '../topology/problems.ts';
+import { systemCode, UserError } from '../user-error.ts';
+import type { CliContext } from './program.ts';
+
+/** What every command that asks the service takes. */
+export interface ServiceOptions {
+  readonly service?: string;
+  readonly tokenFile?: string;
+  readonly json?: boolean;
+}
+
+/** The service said no; `code` is the last part of the problem's type. */
+export class ServiceError extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly retryAfterSeconds: number | null;
+  constructor(status: number, code: string, detail: string, retryAfterSeconds: number | null) {
+    super(detail);
+    this.name = 'ServiceError';
+    this.status = status;
+    this.code = code;
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
+/** Nothing answers where the service should be, or it stopped in the middle of an answer. */
+export class ServiceAway extends UserError {
+  constructor(message: string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    this.name = 'ServiceAway';
+  }
+}
+
+export type Query = Readonly<Record<string, string | number | undefined>>;
+
+/**
+ * The admin API for commands.
+ *
+ * All methods throw ServiceAway when nothing answers, UserError when the token is missing or refused or the answer is none of
+ * this version, and ServiceError when the service says no.
+ */
+export interface ServiceClient {
+  readonly url: string;
+  get<S extends z.ZodType>(path: string, schema: S, query?: Query): Promise<z.output<S>>;
+  patch<S extends z.ZodType>(path: string, schema: S, body: unknown): Promise<z.output<S>>;
+  /** Streams one file to a front; `front` null: whichever takes it. */
+  upload(file: Readable, bytes: number, front: string | null): Promise<z.output<typeof uploadAnswer>>;
+}
+
+/** Time limit of a question; the service answers from memory and ledger. */
+const answerMs = 30_000;
+
+/** Gives a command `--service`, `--token-file` and `--json`. */
+export function withServiceOptions(command: Command): Command {
+  return command
+    .option('--service <url>', 'where the service is (default: as the topology says, else http://localhost:3000)')
+    .option('--token-file <file>', 'file with the admin token (default: DDE_ADMIN_TOKEN, else the one in the state folder)')
+    .option('--json', 'print JSON for programs');
+}
+
+/** @throws UserError when the URL is none, or there is no token */
+export function connectService(context: CliContext, options: ServiceOptions): ServiceClient {
+  const url = serviceUrl(context, options);
+  const { token, from } = adminToken(context, options);
+  const http = axios.create({
+    baseURL: url,
+    timeout: answerMs,
+    proxy: false,
+    maxRedirects: 0,
+    validateStatus: () => true,
+    responseType: 'json',
+    headers: { Authorization: `Bearer ${token}` },
+  });
+  return {
+    url,
+    get: async (path, schema, query = {}) => ask(http, { method: 'get', url: path, params: query }, schema, from),
+    patch: async (path, schema, body) => ask(http, { method: 'patch', url: path, data: body }, schema, from),
+    upload: async (file, bytes, front) =>
+      ask(
+        http,
+        {
+          method: 'post',
+          url: '/api/v1/instances',
+          params: front === null ? {} : { front },
+          data: file,
+          headers: { 'Content-Type': 'application/dicom', 'Content-Length': String(bytes) },
+          maxBodyLength: Number.POSITIVE_INFINITY,
+          // The service knows how long a file of this size may take; it says so by a problem.
+          timeout: 0,
+        },
+        uploadAnswer,
+        from,
+      ),
+  };
+}
+
+/** Where the service is asked, no trailing slash. */
+export function serviceUrl(context: CliContext, options: ServiceOptions): string {
+  const given = options.service;
+  if (given !== undefined) {
+    if (!URL.canParse(given) || !/^https?:$/.test(new URL(given).protocol)) {
+      throw new UserError(`--service is "${given}", but must be an address such as http://localhost:3000.`);
+    }
+    return given.replace(/\/+$/, '');
+  }
+  const { topologyFile, variables } = context.environment();
+  try {
+    const { listen, port } = loadTopology(topologyFile, variables).service;
+    const host = listen === '0.0.0.0' || listen === '::' ? 'localhost' : listen;
+    return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  } catch (error) {
+    // A command that only asks the service needs nothing else of the topology; `dde check` says what is wrong with it.
+    if (error instanceof TopologyError) return 'http://localhost:3000';
+    throw error;
+  }
+}
+
+function adminToken(context: CliContext, options: ServiceOptions): { token: string; from: string } {
+  if (options.tokenFile !== undefined) {
+    const file = resolve(context.cwd, options.tokenFile);
+    return { token: tokenIn(file), from: file };
+  }
+  const { adminToken: token, adminTokenFile } = context.environment();
+  if (token === null) {
+    throw new UserError(
+      `There is no admin token: set DDE_ADMIN_TOKEN, name a file with --token-file, or start the farm with "dde up", which writes ${adminTokenFile}.`,
+    );
+  }
+  return { token, from: context.env['DDE_ADMIN_TOKEN'] === undefined ? adminTokenFile : 'DDE_ADMIN_TOKEN' };
+}
+
+function tokenIn(file: string): string {
+  let token: string;
+  try {
+    token = readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new UserError(`The token file ${file} cannot be read (${systemCode(error) ?? 'unknown error'}).`, { cause: error });
+  }
+  if (!/^[\x21-\x7e]+$/.test(token)) throw new UserError(`The token file ${file} holds no token.`);
+  return token;
+}
+
+async function ask<S extends z.ZodType>(
+  http: AxiosInstance,
+  request: AxiosRequestConfig,
+  schema: S,
+  tokenFrom: string,
+): Promise<z.output<S>> {
+  const url = http.defaults.baseURL ?? '';
+  const response = await http.request<unknown>(request).catch((error: unknown) => {
+    throw awayOf(error, url);
+  });
+  if (response.status === 401) {
+    throw new UserError(`The service at ${url} refuses the token of ${tokenFrom}; name the right one with --token-file.`);
+  }
+  if (response.status >= 400) {
+    const problem = problemAnswer.safeParse(response.data);
+    if (!problem.success) throw foreign(url, `status ${response.status}`);
+    const retryAfter = Number(response.headers['retry-after'] ?? Number.NaN);
+    const code = problem.data.type.slice(problem.data.type.lastIndexOf(':') + 1);
+    throw new ServiceError(response.status, code, problem.data.detail, Number.isFinite(retryAfter) ? retryAfter : null);
+  }
+  const answer = schema.safeParse(response.data);
+  if (!answer.success) throw foreign(url, z.prettifyError(answer.error).split('\n')[0] ?? 'unreadable');
+  return answer.data;
+}
+
+function foreign(url: string, what: string): UserError {
+  return new UserError(`What answers at ${url} is not this version of the service (${what}); look at --service.`);
+}
+
+function awayOf(error: unknown, url: string): Error {
+  if (!(error instanceof AxiosError)) return error instanceof Error ? error : new Error(String(error));
+  // The file that was to be sent failed, not the service.
+  if (error.cause instanceof Error && error.syscallOfFile === true) return error.cause;
+  const why =
+    error.code === 'ECONNREFUSED'
+      ? 'nothing listens there'
+      : error.code === 'ECONNABORTED' || error.code === 'ETIMEDOUT'
+        ? 'no answer in time'
+        : (error.code ?? error.message);
+  return new ServiceAway(`The service does not answer at ${url} (${why}); start it with "npm start", or name another with --service.`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,94 @@
+import { z } from 'zod';
+
+/**
+ * What an Orthanc answers, as far as it is used here. Everything else in an answer is let through: newer versions say more.
+ * Checked against 1.10.1, 1.12.7 and 1.13.0.
+ */
+export const systemAnswer = z.object({
+  Name: z.string(),
+  Version: z.string(),
+  DicomAet: z.string(),
+  DicomPort: z.number(),
+  // From 1.11 or 1.12 on.
+  OverwriteInstances: z.boolean().optional(),
+  IngestTranscoding: z.string().optional(),
+  StorageCompression: z.boolean().optional(),
+});
+
+export const statisticsAnswer = z.object({
+  CountInstances: z.number().int().nonnegative(),
+  // A string, since it may be larger than what JSON's readers take as an integer.
+  TotalDiskSize: z.string().regex(/^\d+$/),
+});
+
+export const studyStatisticsAnswer = z.object({ CountInstances: z.number().int().nonnegative() });
+
+export const idsAnswer = z.array(z.string());
+
+const metadata = z.object({
+  RemoteAET: z.string().optional(),
+  CalledAET: z.string().optional(),
+  RemoteIP: z.string().optional(),
+  TransferSyntax: z.string().optional(),
+});
+
+export const instancesAnswer = z.array(
+  z.object({
+    ID: z.string(),
+    ParentSeries: z.string(),
+    FileSize: z.number().nonnegative(),
+    MainDicomTags: z.object({ SOPInstanceUID: z.string() }),
+    Metadata: metadata.optional(),
+  }),
+);
+
+export const seriesAnswer = z.array(
+  z.object({
+    ID: z.string(),
+    ParentStudy: z.string(),
+    MainDicomTags: z.object({
+      SeriesInstanceUID: z.string(),
+      Modality: z.string().optional(),
+      StationName: z.string().optional(),
+    }),
+  }),
+);
+
+export const studiesAnswer = z.array(
+  z.object({ ID: z.string(), MainDicomTags: z.object({ StudyInstanceUID: z.string() }) }),
+);
+
+export const lookupAnswer = z.array(z.object({ ID: z.string(), Type: z.string() }));
+
+/** A synchronous peer-store job that ended well says how many failed; it is never permissive, so that is 0. */
+export const storeAnswer = z.object({ FailedInstancesCount: z.literal(0) });
+
+export const jobsAnswer = z.array(
+  z.object({
+    ID: z.string(),
+    Type: z.string(),
+    State: z.string(),
+    Content: z.object({ ParentResources: z.array(z.string()).optional() }).optional(),
+  }),
+);
+
+export const uploadAnswer = z.object({ ID: z.string(), Status: z.enum(['Success', 'AlreadyStored']) });
+
+/** Orthanc's own words about an error (unless `HttpDescribeErrors` is off, when there is no body at all). */
+export const errorAnswer = z.object({
+  OrthancStatus: z.number(),
+  Message: z.string().optional(),
+  Details: z.string().optional(),
+});
+
+/** Prometheus' text format, as Orthanc writes it: `name value timestamp`, without labels. */
+export function parseMetrics(text: string): ReadonlyMap<string, number> {
+  const metrics = new Map<string, number>();
+  for (const line of text.split('\n')) {
+    const [name, value] = line.split(' ', 2);
+    if (name === undefined || value === undefined || name.startsWith('#')) continue;
+    const number = Number(value);
+    if (Number.isFinite(number)) metrics.set(name, number);
+  }
+  return metrics;
+}

@@ -1,0 +1,241 @@
+import http from 'node:http';
+import https from 'node:https';
+import type { Readable } from 'node:stream';
+import axios, { type AxiosInstance, type AxiosResponse, isAxiosError } from 'axios';
+import { errorAnswer } from './answers.ts';
+import { type CallOptions, OrthancError, type OrthancErrorCode } from './orthanc.ts';
+
+/** How an Orthanc is reached. */
+export interface OrthancAccess {
+  /** Its name in the topology. */
+  readonly name: string;
+  /** No trailing slash. */
+  readonly url: string;
+  readonly username: string;
+  readonly password: string;
+  /** Time limit of a call that says none of its own: connection, answer and body together. */
+  readonly requestTimeoutMs: number;
+}
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly path: string;
+  readonly body?: string | Buffer | Readable;
+  readonly contentType?: string;
+}
+
+/** An answer of any status, its body read whole. */
+export interface HttpAnswer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** The longest answer that is read: a list of a million ids has 47 MB. */
+const LONGEST_ANSWER = 256 * 1024 * 1024;
+
+/**
+ * HTTP to one Orthanc: connections kept alive, one time limit over the whole exchange, failures as `OrthancError`. Its
+ * errors are made anew and never carry axios' own, whose `config` holds the password.
+ */
+export class OrthancHttp {
+  private readonly access: OrthancAccess;
+  private readonly axios: AxiosInstance;
+  private readonly httpAgent: http.Agent;
+  private readonly httpsAgent: https.Agent;
+
+  constructor(access: OrthancAccess) {
+    this.access = access;
+    // Orthanc hints `Keep-Alive: timeout=1`. Node takes a second off every hint, by default, and would so never use
+    // a connection twice; with 400 ms off, 600 ms are left, and the server still waits longer than the client.
+    const agent = {
+      keepAlive: true,
+      agentKeepAliveTimeoutBuffer: 400,
+      maxFreeSockets: 64,
+      scheduling: 'lifo' as const,
+    };
+    this.httpAgent = new http.Agent(agent);
+    this.httpsAgent = new https.Agent(agent);
+    const authorization = `Basic ${Buffer.from(`${access.username}:${access.password}`).toString('base64')}`;
+    this.axios = axios.create({
+      baseURL: access.url,
+      // Orthanc 1.10.1 compresses whatever it may: CPU on both sides for bodies of 32 bytes.
+      headers: { Authorization: authorization, 'Accept-Encoding': 'identity' },
+      decompress: false,
+      httpAgent: this.httpAgent,
+      httpsAgent: this.httpsAgent,
+      // A redirect is never followed: it would carry the password elsewhere. Nor does the environment choose a proxy.
+      maxRedirects: 0,
+      proxy: false,
+      maxContentLength: LONGEST_ANSWER,
+      maxBodyLength: Number.POSITIVE_INFINITY,
+      validateStatus: () => true,
+      transformRequest: [(data: unknown) => data],
+      transformResponse: [(data: unknown) => data],
+      // axios' time-out does not cover all stages of a request; an abort signal does.
+      timeout: 0,
+    });
+  }
+
+  /** Any status; throws only when there is no whole answer. */
+  async exchange(request: HttpRequest, options?: CallOptions): Promise<HttpAnswer> {
+    return await this.limited(request, options, async (signal) => {
+      const { status, data } = await this.send<unknown>(request, 'text', signal);
+      return { status, body: typeof data === 'string' ? data : '' };
+    });
+  }
+
+  /** The body of a 2xx answer; otherwise throws. */
+  async ask(request: HttpRequest, options?: CallOptions): Promise<string> {
+    const answer = await this.exchange(request, options);
+    if (answer.status < 200 || answer.status > 299) throw this.failure(request, answer);
+    return answer.body;
+  }
+
+  /** The bytes of a 2xx answer as they come, handed to `use`; otherwise throws. */
+  async stream(request: HttpRequest, use: (bytes: Buffer) => void, options?: CallOptions): Promise<void> {
+    await this.limited(request, options, async (signal) => {
+      const { status, data, headers } = await this.send<Readable>(request, 'stream', signal);
+      const good = status >= 200 && status <= 299;
+      let received = 0;
+      let words = '';
+      for await (const bytes of data) {
+        if (!Buffer.isBuffer(bytes)) throw this.error('nonsense', request, 'bytes expected');
+        received += bytes.length;
+        if (good) use(bytes);
+        else if (words.length < 65_536) words += bytes.toString('utf8');
+      }
+      if (!good) throw this.failure(request, { status, body: words });
+      // Node reports a body that breaks off; a proxy that ends it early with a clean close is caught here.
+      const announced = headers['content-length'];
+      if (announced !== undefined && Number(announced) !== received) {
+        throw this.error('unreachable', request, `${received} of ${announced} bytes`);
+      }
+    });
+  }
+
+  /** What an answer that is no success means. */
+  failure(request: HttpRequest, answer: HttpAnswer): OrthancError {
+    const said = errorAnswer.safeParse(parseJson(answer.body));
+    const details = said.success ? (said.data.Details ?? said.data.Message) : undefined;
+    const code = codeOf(answer.status, said.success || answer.body === '');
+    return this.error(code, request, details ?? `status ${answer.status}`, {
+      status: answer.status,
+      ...(details === undefined ? {} : { details }),
+    });
+  }
+
+  error(
+    code: OrthancErrorCode,
+    request: HttpRequest,
+    what: string,
+    more?: { status?: number; details?: string },
+  ): OrthancError {
+    return new OrthancError(
+      this.access.name,
+      code,
+      `${this.access.name}: ${request.method} ${request.path}: ${what}`,
+      more,
+    );
+  }
+
+  close(): void {
+    this.httpAgent.destroy();
+    this.httpsAgent.destroy();
+  }
+
+  /** Runs it under one time limit and the caller's signal, and gives every failure its code. */
+  private async limited<T>(
+    request: HttpRequest,
+    options: CallOptions | undefined,
+    run: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const limitMs = options?.timeoutMs ?? this.access.requestTimeoutMs;
+    const outer = options?.signal;
+    const controller = new AbortController();
+    let timedOut = false;
+    const timer = setTimeout(() => {
+      timedOut = true;
+      controller.abort();
+    }, limitMs);
+    const stop = () => controller.abort();
+    outer?.addEventListener('abort', stop, { once: true });
+    try {
+      if (outer?.aborted === true) controller.abort();
+      return await run(controller.signal);
+    } catch (error) {
+      if (error instanceof OrthancError) throw error;
+      if (timedOut) throw this.error('timeout', request, `no whole answer within ${limitMs} ms`);
+      if (outer?.aborted === true) throw this.error('timeout', request, 'given up by the caller');
+      throw this.broken(request, error);
+    } finally {
+      clearTimeout(timer);
+      outer?.removeEventListener('abort', stop);
+    }
+  }
+
+  private async send<T>(
+    request: HttpRequest,
+    responseType: 'text' | 'stream',
+    signal: AbortSignal,
+  ): Promise<AxiosResponse<T>> {
+    const config = {
+      method: request.method,
+      url: request.path,
+      data: request.body,
+      responseType,
+      signal,
+      ...(request.contentType === undefined ? {} : { headers: { 'Content-Type': request.contentType } }),
+    };
+    try {
+      return await this.axios.request<T>(config);
+    } catch (error) {
+      if (request.method !== 'GET' || signal.aborted || !wasStale(error)) throw error;
+      // The server closed the idle connection just as the request went out. Other idle ones may be as old: a new one.
+      return await this.axios.request<T>({
+        ...config,
+        httpAgent: new http.Agent(),
+        httpsAgent: new https.Agent(),
+      });
+    }
+  }
+
+  private broken(request: HttpRequest, error: unknown): OrthancError {
+    const code =
+      error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
+    const words = error instanceof Error ? error.message : String(error);
+    if (words.startsWith('maxContentLength'))
+      return this.error('nonsense', request, 'the answer is too long');
+    // llhttp's parser: what answers there speaks no HTTP.
+    if (code?.startsWith('HPE_') === true && code !== 'HPE_INVALID_EOF_STATE')
+      return this.error('nonsense', request, `no HTTP (${code})`);
+    return this.error('unreachable', request, code === null ? words : `${words} (${code})`);
+  }
+}
+
+function codeOf(status: number, fromOrthanc: boolean): OrthancErrorCode {
+  if (status === 401 || status === 403) return 'unauthorized';
+  // A page that says "not found" about the page itself, from something in between, says nothing about an instance.
+  if (status === 404) return fromOrthanc ? 'not-found' : 'nonsense';
+  // Slow down, try later: nothing about what was asked.
+  if (status === 408 || status === 425 || status === 429) return 'server-error';
+  if (status >= 500) return 'server-error';
+  if (status >= 400) return 'rejected';
+  return 'nonsense';
+}
+
+/** The connection had been used before and was gone before any byte of an answer. */
+function wasStale(error: unknown): boolean {
+  if (!isAxiosError(error) || error.response !== undefined) return false;
+  const request: unknown = error.request;
+  return request instanceof http.ClientRequest && request.reusedSocket && request.res === undefined;
+}
+
+/** The value, or undefined when it is no JSON. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
