@@ -1,6 +1,6 @@
-import { createTask, type ScheduledTask } from 'node-cron';
 import type { Logger } from 'winston';
 import { type HistoryLedger, LedgerError } from '../ledger/ledger.ts';
+import { type Scheduled, schedule } from '../schedule.ts';
 import type { Clock } from '../study.ts';
 import type { HistoryConfig } from '../topology/topology.ts';
 
@@ -18,14 +18,14 @@ export interface Housekeeping {
 }
 
 /** Some seconds into the minute: what ended with the minute has been written by then. */
-const eachMinute = '5 * * * * *';
-/** Not on the hour, when everything else on the machine starts too. */
-const eachHour = '35 7 * * * *';
+const rollUpTimes = '5 * * * * *';
+/** Often and little: one call deletes a bounded number of rows, so that it never holds up the hook. */
+const thinTimes = '35 * * * * *';
 
-/** The schedules that keep the load history small: roll-up each minute, thinning each hour. */
+/** The schedules that keep the load history small: roll-up and thinning, each minute. */
 export function createHousekeeping(options: HousekeepingOptions): Housekeeping {
   const { ledger, keep, clock, log } = options;
-  let tasks: readonly ScheduledTask[] = [];
+  let tasks: readonly Scheduled[] = [];
 
   /** Whatever fails is tried again at the next time, and both jobs make up for missed runs. */
   function attempt(what: string, job: () => void): void {
@@ -49,29 +49,19 @@ export function createHousekeeping(options: HousekeepingOptions): Housekeeping {
       }),
     );
 
-  /** node-cron prints to the console unless told otherwise. */
-  const cronLog = {
-    info: (message: string): void => void log.debug(message),
-    warn: (message: string): void => void log.warn(message),
-    error: (message: string | Error): void => void log.error(String(message)),
-    debug: (message: string | Error): void => void log.debug(String(message)),
-  };
-
   return {
     start() {
       if (tasks.length > 0) return;
       rollUp();
-      const cronOptions = { noOverlap: true, unref: true, suppressMissedWarning: true, logger: cronLog };
       tasks = [
-        createTask(eachMinute, rollUp, { name: 'history roll-up', ...cronOptions }),
-        createTask(eachHour, thin, { name: 'history thinning', ...cronOptions }),
+        schedule('history roll-up', rollUpTimes, rollUp, log),
+        schedule('history thinning', thinTimes, thin, log),
       ];
-      for (const task of tasks) void task.start();
     },
     async stop() {
       const ended = tasks;
       tasks = [];
-      for (const task of ended) await task.destroy();
+      for (const task of ended) await task.stop();
     },
   };
 }

@@ -10,7 +10,7 @@ export function troubleOf(error: unknown): string {
   if (!(error instanceof OrthancError)) return error instanceof Error ? error.message : String(error);
   switch (error.code) {
     case 'unreachable':
-      return connectionTrouble(error.cause) ?? 'cannot be reached';
+      return connectionTrouble(error.message);
     case 'timeout':
       return 'did not answer in time';
     case 'unauthorized':
@@ -35,15 +35,8 @@ const inWords: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'connection timed out',
 };
 
-/** The system's code may sit some causes deep, where a client wraps what another threw. */
-function connectionTrouble(cause: unknown): string | null {
-  let at: unknown = cause;
-  for (let depth = 0; depth < 5 && at instanceof Error; depth++) {
-    if ('code' in at && typeof at.code === 'string') {
-      const words = inWords[at.code];
-      if (words !== undefined) return words;
-    }
-    at = at.cause;
-  }
-  return null;
+/** The system's code stands in brackets at the end of the message; it is read for its wording only, and nothing depends on it. */
+function connectionTrouble(message: string): string {
+  const code = /\((E[A-Z_]+)\)$/.exec(message)?.[1];
+  return (code === undefined ? undefined : inWords[code]) ?? 'cannot be reached';
 }

@@ -1,6 +1,6 @@
-import { bounded, type Stop, Stopped, TooLate } from '../backends/bounded.ts';
+import { bounded, type Stop, Stopped } from '../backends/bounded.ts';
 import { troubleOf } from '../backends/trouble.ts';
-import { type Orthanc, OrthancError } from '../orthanc/orthanc.ts';
+import type { Orthanc } from '../orthanc/orthanc.ts';
 import type { Clock, EpochMs } from '../study.ts';
 import type { Holdings } from './decide.ts';
 
@@ -50,6 +50,7 @@ export function createLookup(options: LookupOptions): (studyUid: string, stop: S
     await Promise.all(
       [...backends].map(async ([name, backend]) => {
         const limitMs = limitFor(name, began);
+        const asked = performance.now();
         try {
           const ask = (own: AbortSignal): Promise<number> =>
             backend.studyInstances(studyUid, { signal: own, timeoutMs: limitMs });
@@ -57,15 +58,13 @@ export function createLookup(options: LookupOptions): (studyUid: string, stop: S
           late.delete(name);
         } catch (error) {
           silent.set(name, troubleOf(error));
-          if (isLate(error) && !late.has(name)) late.set(name, clock() + untilPatientMs);
+          // By the time it took and not by its kind: a connection that breaks after a second cost a second too.
+          const slow = performance.now() - asked >= Math.min(shortMs, timeoutMs) - 1;
+          if (slow && !late.has(name)) late.set(name, clock() + untilPatientMs);
         }
       }),
     );
     if (stop.stopped) throw new Stopped();
     return { at: clock(), held, silent };
   };
-}
-
-function isLate(error: unknown): boolean {
-  return error instanceof TooLate || (error instanceof OrthancError && error.code === 'timeout');
 }
