@@ -1,8 +1,8 @@
-import cron, { type ScheduledTask } from 'node-cron';
 import { type Ledger, LedgerError } from '../ledger/ledger.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { type Orthanc, OrthancError } from '../orthanc/orthanc.ts';
+import { type Scheduled, schedule } from '../schedule.ts';
 import type { Clock, EpochMs } from '../study.ts';
 
 export interface ReconcilerDeps {
@@ -65,7 +65,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       { front, reachable: false, reason: 'not asked yet', since: clock() },
     ]),
   );
-  let task: ScheduledTask | null = null;
+  let task: Scheduled | null = null;
   let stopped = false;
 
   async function compare(front: string, orthanc: Orthanc, patient: boolean): Promise<Findings> {
@@ -198,23 +198,11 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     reconcileAll,
     frontStates: () => [...states.values()],
     start(expression) {
-      task = cron.schedule(
-        expression,
-        async () => {
-          try {
-            await scheduled();
-          } catch (error) {
-            log.error('reconciling failed', {
-              detail: error instanceof Error ? error.message : String(error),
-            });
-          }
-        },
-        { name: 'reconcile' },
-      );
+      task = schedule('reconciling', expression, scheduled, log);
     },
     async stop() {
       stopped = true;
-      await task?.destroy();
+      await task?.stop();
       await Promise.allSettled(running.values());
     },
   };
