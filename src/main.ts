@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { constants, setPriority } from 'node:os';
+import { dirname, join } from 'node:path';
 import { readEnvironment } from './environment.ts';
 import { LedgerError } from './ledger/ledger.ts';
-import { createLogger } from './log.ts';
+import { createLogger, type Logger } from './log.ts';
 import { type Service, startService } from './service.ts';
 import { loadTopology } from './topology/load.ts';
 import { TopologyError } from './topology/problems.ts';
@@ -13,6 +14,10 @@ import { systemCode, UserError } from './user-error.ts';
  * 2 somebody has to change something first.
  */
 async function main(): Promise<void> {
+  if (process.argv[2] === '--version') {
+    process.stdout.write(`${packageVersion(dirname(import.meta.dirname))}\n`);
+    return;
+  }
   const environment = readEnvironment(process.env, process.cwd());
   const topology = loadTopology(environment.topologyFile, environment.variables);
   const missing = [
@@ -35,6 +40,7 @@ async function main(): Promise<void> {
   };
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop);
 
+  goFirst(log);
   service = await startService({
     topology,
     home: environment.home,
@@ -44,6 +50,18 @@ async function main(): Promise<void> {
     log,
   });
   if (asked !== null) end(service);
+}
+
+/**
+ * Every front holds still while it waits for the hook's answer; on a busy machine that answer must not stand in line behind
+ * what the fronts and backends there do. Needs a right that not everybody has, and is only a matter of speed.
+ */
+function goFirst(log: Logger): void {
+  try {
+    setPriority(constants.priority.PRIORITY_ABOVE_NORMAL);
+  } catch (error) {
+    log.debug('priority not raised', { code: systemCode(error) });
+  }
 }
 
 function end(service: Service): void {

@@ -13,6 +13,7 @@ import { takeLock } from './lock.ts';
 import { backendProgram, frontProgram, type OrthancSetting } from './orthanc.ts';
 import { checkPorts, type WantedPort } from './ports.ts';
 import { ensureSecrets } from './secrets.ts';
+import { serviceCommand, warmService } from './service-command.ts';
 
 /** Where `up` reports; the command line's own output fits. */
 export interface UpOutput {
@@ -128,7 +129,9 @@ function membersOf(
     hookToken,
     base: environment.variables,
   };
-  const main = options.service ?? [join(environment.project, 'src', 'main.ts')];
+  const command = serviceCommand(environment.project);
+  // Not worth failing for: a cold start takes longer and more memory.
+  if (options.service === undefined) warmService(environment.project);
   return [
     ...topology.backends.filter(isLocal).map(
       (backend): Member => ({
@@ -142,9 +145,14 @@ function membersOf(
       program: {
         name: 'service',
         command: process.execPath,
-        args: main,
+        args: options.service ?? command.args,
         cwd: environment.project,
-        env: { ...environment.variables, DDE_HOME: environment.home, DDE_TOPOLOGY: environment.topologyFile },
+        env: {
+          ...command.env,
+          ...environment.variables,
+          DDE_HOME: environment.home,
+          DDE_TOPOLOGY: environment.topologyFile,
+        },
         logFile: join(home.logs, 'service.log'),
         graceMs: serviceGraceMs,
       },

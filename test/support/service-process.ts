@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { serviceCommand } from '../../src/farm/service-command.ts';
 import { until } from './wait.ts';
 
-const main = join(import.meta.dirname, '../../src/main.ts');
+const command = serviceCommand(resolve(import.meta.dirname, '../..'));
 
 export interface ServiceProcess {
   readonly url: string;
@@ -21,7 +22,7 @@ export interface ServiceProcess {
   request(path: string, init?: RequestInit): Promise<Response>;
 }
 
-/** The service as the farm runs it: `node src/main.ts` with its environment. Not started yet. */
+/** The service as the farm runs it: the same command, with its environment. Not started yet. */
 export function serviceProcess(options: {
   readonly port: number;
   readonly home: string;
@@ -59,9 +60,9 @@ export function serviceProcess(options: {
     async start() {
       const output = openSync(logFile, 'a');
       // The kernel ends it together with this process, so that no test run leaves a service behind.
-      child = spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, main], {
+      child = spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, ...command.args], {
         stdio: ['ignore', output, output],
-        env: { ...process.env, ...options.env },
+        env: { ...process.env, ...command.env, ...options.env },
       });
       closeSync(output);
       await until(
