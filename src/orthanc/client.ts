@@ -158,7 +158,7 @@ class OrthancClient implements Orthanc {
     const signal =
       options?.signal === undefined ? failed.signal : AbortSignal.any([failed.signal, options.signal]);
     const waiting = [...new Set(ids)].values();
-    let firstError: unknown;
+    const errors: unknown[] = [];
     const work = async () => {
       // One iterator for all: each takes the next id when it is ready for it.
       for (const id of waiting) {
@@ -166,13 +166,17 @@ class OrthancClient implements Orthanc {
         try {
           found.set(id, await this.md5(id, { ...options, signal }));
         } catch (error) {
-          firstError ??= error;
+          errors.push(error);
           failed.abort();
+          return;
         }
       }
     };
-    await Promise.all(Array.from({ length: Math.max(1, Math.min(concurrency, ids.length)) }, work));
-    if (firstError !== undefined) throw firstError;
+    const workers = Array.from({ length: Math.max(1, Math.min(concurrency, ids.length)) }, work);
+    await Promise.all(workers);
+    // The first is the reason; the others only say that they were stopped for it.
+    const [reason] = errors;
+    if (reason instanceof Error) throw reason;
     return found;
   }
 

@@ -108,7 +108,11 @@ export class OrthancHttp {
       // Node reports a body that breaks off; a proxy that ends it early with a clean close is caught here.
       const announced = headers['content-length'];
       if (announced !== undefined && Number(announced) !== received) {
-        throw this.error('unreachable', request, `${received} of ${announced} bytes`);
+        throw this.error(
+          'unreachable',
+          request,
+          `${received} bytes instead of the ${String(announced)} announced`,
+        );
       }
     });
   }
@@ -223,11 +227,11 @@ function codeOf(status: number, fromOrthanc: boolean): OrthancErrorCode {
   return 'nonsense';
 }
 
-/** The connection had been used before and was gone before any byte of an answer. */
+/** The connection had been used before, and was gone before any byte of an answer. */
 function wasStale(error: unknown): boolean {
   if (!isAxiosError(error) || error.response !== undefined) return false;
-  const request: unknown = error.request;
-  return request instanceof http.ClientRequest && request.reusedSocket && request.res === undefined;
+  if (error.code !== 'ECONNRESET' && error.code !== 'EPIPE') return false;
+  return error.request instanceof http.ClientRequest && error.request.reusedSocket;
 }
 
 /** The value, or undefined when it is no JSON. */
