@@ -1,3 +1,4 @@
+import { finished } from 'node:stream';
 import express from 'express';
 import { type Ledger, LedgerError, type ReceivedAnswer } from '../ledger/ledger.ts';
 import type { Logger } from '../log.ts';
@@ -13,7 +14,7 @@ export interface HookDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
-  /** Called after the answer has been handed to the socket, so that nothing it does can hold up the front. */
+  /** Called after the answer has been handed to the socket, or could not be: nothing it does can hold up the front. */
   readonly onReceived: (studyUid: string, answer: ReceivedAnswer) => void;
 }
 
@@ -67,9 +68,8 @@ export function createHook(deps: HookDeps): express.Router {
         backend,
         reason: backend === null ? (answer.waitingReason ?? 'the study is being placed') : null,
       };
-      res.on('finish', () => {
-        deps.onReceived(announcement.study, answer);
-      });
+      // Also when the front has hung up meanwhile: what is in the ledger now, nobody else would look at.
+      finished(res, () => deps.onReceived(announcement.study, answer));
       deps.metrics.hookAnswers.inc({ answer: backend === null ? 'waiting' : 'assigned' });
       res.json(body);
     },

@@ -1,0 +1,160 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { Socket } from 'node:net';
+import express from 'express';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createHook } from '../../src/intake/hook.ts';
+import type { Ledger, ReceivedAnswer } from '../../src/ledger/ledger.ts';
+import { openLedger } from '../../src/ledger/open.ts';
+import { silentLogger } from '../../src/log.ts';
+import { createMetrics } from '../../src/metrics.ts';
+import { orthancIdOf, uidOf } from '../support/synthetic.ts';
+import { type TempDir, tempDir } from '../support/temp.ts';
+import { until } from '../support/wait.ts';
+
+const token = 'the-hook-token';
+
+let dir: TempDir;
+let ledger: Ledger;
+let server: Server;
+let sockets: Set<Socket>;
+let received: { study: string; answer: ReceivedAnswer }[];
+let beforeTheLedger: () => void;
+
+beforeEach(async () => {
+  dir = await tempDir('hook');
+  ledger = openLedger(`${dir.path}/ledger.sqlite`);
+  received = [];
+  sockets = new Set();
+  beforeTheLedger = () => undefined;
+  const app = express();
+  app.use(
+    createHook({
+      ledger,
+      token,
+      fronts: new Set(['front']),
+      clock: () => {
+        beforeTheLedger();
+        return Date.now();
+      },
+      log: silentLogger(),
+      metrics: createMetrics(),
+      onReceived: (study, answer) => received.push({ study, answer }),
+    }),
+  );
+  server = createServer(app);
+  server.on('connection', (socket: Socket) => sockets.add(socket));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+});
+
+afterEach(async () => {
+  server.closeAllConnections();
+  server.close();
+  await ledger.close();
+  await dir.remove();
+});
+
+function announcement(seed: string, more: Record<string, unknown> = {}) {
+  const [study, series, sop] = [uidOf(`${seed}/study`), uidOf(`${seed}/series`), uidOf(`${seed}/sop`)];
+  return { front: 'front', instance: orthancIdOf('P', study, series, sop), study, series, sop, ...more };
+}
+
+function announce(
+  body: string | Uint8Array<ArrayBuffer>,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the server does not listen');
+  return fetch(`http://127.0.0.1:${address.port}/hook/stored`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', ...headers },
+    body,
+  });
+}
+
+test('an announcement is noted, and answered with the mark of success and why the study waits', async () => {
+  const content = announcement('good', { modality: 'CT', rows: '512', columns: '512' });
+  const answer = await announce(JSON.stringify(content));
+  expect(answer.status).toBe(200);
+  expect(await answer.json()).toEqual({
+    received: content.instance,
+    backend: null,
+    reason: 'the study is being placed',
+  });
+  expect(received).toMatchObject([{ study: content.study, answer: { instance: 'new' } }]);
+  expect(ledger.study(content.study)).toMatchObject({ modality: 'CT' });
+});
+
+test.each([
+  ['no token', { authorization: '' }],
+  ['another token', { authorization: 'Bearer the-hook-tokem' }],
+  ['the token under another scheme', { authorization: `Basic ${token}` }],
+])('%s: 401, and nothing is noted', async (_what, headers) => {
+  const content = announcement('stranger');
+  const answer = await announce(JSON.stringify(content), headers);
+  expect(answer.status).toBe(401);
+  expect(await answer.json()).toMatchObject({ received: null });
+  expect(ledger.study(content.study)).toBeNull();
+  expect(received).toEqual([]);
+});
+
+const bad: [string, string | Uint8Array<ArrayBuffer>][] = [
+  ['nothing', ''],
+  ['no JSON', '{"front": "front"'],
+  ['bytes', new Uint8Array([0xff, 0xfe, 0, 1])],
+  ['a list', '[]'],
+  ['null', 'null'],
+  ['a string', '"front"'],
+  ['too much', JSON.stringify(announcement('long', { station: 'x'.repeat(70_000) }))],
+  ['deep nesting', `${'['.repeat(20_000)}${']'.repeat(20_000)}`],
+  ['a front nobody knows', JSON.stringify(announcement('front', { front: 'elsewhere' }))],
+  ['a front named after a prototype', JSON.stringify(announcement('proto', { front: '__proto__' }))],
+  ['no instance id', JSON.stringify(announcement('id', { instance: '../../system' }))],
+  ['no study UID', JSON.stringify(announcement('study', { study: ' \0' }))],
+  ['a study UID that is a number', JSON.stringify(announcement('number', { study: 12 }))],
+  ['a UID far too long', JSON.stringify(announcement('uid', { sop: '1.'.repeat(100) }))],
+];
+
+test.each(bad)('%s: 400, and nothing is noted', async (_what, body) => {
+  const answer = await announce(body);
+  expect(answer.status).toBe(400);
+  expect(await answer.json()).toMatchObject({ received: null });
+  expect(ledger.standing('front').size).toBe(0);
+  expect(received).toEqual([]);
+});
+
+test.each([
+  ["1.2'; DROP TABLE studies; --", "1.2'; DROP TABLE studies; --"],
+  ['1.2.840.10008.1 ', '1.2.840.10008.1'],
+  ['1.2.840.10008.2\0', '1.2.840.10008.2'],
+  ['not.a.uid.at.all', 'not.a.uid.at.all'],
+  ['研究.1', '研究.1'],
+])('a study UID as it is met in the wild is an identity: %j', async (uid, kept) => {
+  const content = announcement(`odd-${uid}`, { study: uid });
+  expect((await announce(JSON.stringify(content))).status).toBe(200);
+  expect(ledger.study(kept)).toMatchObject({ state: 'received' });
+});
+
+test('the same announcement ten times at once is one instance', async () => {
+  const content = announcement('ten');
+  const answers = await Promise.all(Array.from({ length: 10 }, () => announce(JSON.stringify(content))));
+  expect(answers.map((answer) => answer.status)).toEqual(Array.from({ length: 10 }, () => 200));
+  expect(ledger.standing('front').size).toBe(1);
+  expect(ledger.study(content.study)?.instances.received).toBe(1);
+  expect(received.map(({ answer }) => answer.instance).sort()).toEqual([
+    ...Array.from({ length: 9 }, () => 'again'),
+    'new',
+  ]);
+});
+
+test('a front that hangs up before the answer: what was noted is followed up all the same', async () => {
+  const content = announcement('hung-up');
+  beforeTheLedger = () => {
+    for (const socket of sockets) socket.destroy();
+  };
+  await expect(announce(JSON.stringify(content))).rejects.toThrow();
+  expect(ledger.standing('front').size).toBe(1);
+  await until(() => received.length === 1, { what: 'the study to be followed up', timeoutMs: 2000 });
+  expect(received[0]?.study).toBe(content.study);
+});
