@@ -71,7 +71,7 @@ export function openDatabase(file: string): Database {
     db.pragma('wal_autocheckpoint = 0');
     // What a burst made the log grow to is given back when it begins anew.
     db.pragma('journal_size_limit = 134217728');
-    db.pragma('cache_size = -16000');
+    db.pragma('cache_size = -8000');
     return db;
   } catch (error) {
     db.close();

@@ -29,8 +29,11 @@ export interface CarryDeps {
   readonly onBackendTrouble: (backend: string) => void;
 }
 
-/** Reads of MD5 under way at the same time, for each transfer and end. More only queue up inside Orthanc. */
-const readsAtATime = 8;
+/**
+ * Reads of MD5 under way at the same time, for each transfer and end. Enough to keep an Orthanc busy; more would only
+ * gather into bursts of work in which the event loop answers no hook.
+ */
+const readsAtATime = 3;
 
 /**
  * After this many refusals of an instance that was sent alone, each while its backend took others, a person is asked. Fewer

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { type Ledger, LedgerError } from '../ledger/ledger.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
@@ -23,7 +24,7 @@ export interface Settler {
 /** Studies taken together: one fsync and one request to each front for all of them. */
 const studiesAtATime = 100;
 /** Ids in one bulk-delete. The front holds its index for the whole call, and receives nothing meanwhile. */
-const idsAtATime = 500;
+const idsAtATime = 100;
 /** After a front refused, it is left alone for this long. */
 const pauseMs = 5000;
 
@@ -50,6 +51,8 @@ export function createSettler(deps: SettlerDeps): Settler {
           ids.push(...part.orthancIds);
           perFront.set(part.front, ids);
         }
+        // Between two studies a hook may be answered.
+        await setImmediate();
       }
       if (perFront.size === 0) return;
       await ledger.durable();
