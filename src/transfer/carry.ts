@@ -201,12 +201,15 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
       if (signal.aborted) throw error;
       if (error.code === 'timeout') {
         await cancel(front, ids, transfer);
-        return { code: 'send-timeout', detail: `no end after ${Math.round(timeoutMs / 1000)} s` };
+        return {
+          code: 'send-timeout',
+          detail: `${transfer.backend}: no end after ${Math.round(timeoutMs / 1000)} s`,
+        };
       }
       if (error.code === 'unreachable' || error.code === 'unauthorized') {
         return { code: 'front-unreachable', detail: error.message };
       }
-      return { code: 'send-failed', detail: error.details ?? error.message };
+      return { code: 'send-failed', detail: `${transfer.backend}: ${error.details ?? error.message}` };
     }
   }
 
