@@ -8,7 +8,7 @@ import type {
   StudyEvent,
   StudyView,
 } from '../ledger/ledger.ts';
-import type { Decision, EpochMs } from '../study.ts';
+import type { Decision, EpochMs, StudyState } from '../study.ts';
 import type {
   BackendAnswer,
   DecisionAnswer,
@@ -62,8 +62,18 @@ export function presentBackend(status: BackendStatus): BackendAnswer {
   };
 }
 
-/** @param explorer link to the study on a backend; null where that backend has left the topology */
-export function presentStudy(study: StudyView, explorer: (backend: string) => string | null): StudyAnswer {
+/** States in which something of a placed study is still to be sent. */
+const unsent: ReadonlySet<StudyState> = new Set(['assigned', 'sending']);
+
+/**
+ * @param explorer link to the study on a backend; null where that backend has left the topology
+ * @param held why nothing is sent to a backend now; null while it is being sent to
+ */
+export function presentStudy(
+  study: StudyView,
+  explorer: (backend: string) => string | null,
+  held: (backend: string) => string | null,
+): StudyAnswer {
   const copies = study.assignments
     .toSorted((a, b) => a.copy - b.copy)
     .map((assignment) => ({
@@ -74,10 +84,13 @@ export function presentStudy(study: StudyView, explorer: (backend: string) => st
       explorer: explorer(assignment.backend),
     }));
   const first = copies.at(0) ?? null;
+  // What keeps a backend from being sent to comes before what went wrong earlier, and is all there is to say of a study that
+  // was never tried.
+  const heldBack = unsent.has(study.state) ? copies.map(({ backend }) => held(backend)) : [];
   return {
     studyInstanceUID: study.studyUid,
     state: study.state,
-    waiting: study.waiting,
+    waiting: heldBack.find((reason) => reason !== null) ?? study.waiting,
     backend: first?.backend ?? null,
     epoch: first?.epoch ?? null,
     instances: {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isCursor } from '../ledger/cursor.ts';
 import { operatorStates } from '../study.ts';
 
 /**
@@ -30,6 +31,12 @@ const limitOf = (max: number) =>
     .optional()
     .meta({ description: `1–${max}, default 100` });
 const cursor = z.string().min(1).max(512).optional().meta({ description: '`next` of the page before' });
+const listCursor = z
+  .string()
+  .max(512)
+  .refine(isCursor, 'hand back `next` of the page before, unchanged')
+  .optional()
+  .meta({ description: '`next` of the page before' });
 const timeQuery = z.iso
   .datetime({ offset: true })
   .transform((text) => Date.parse(text))
@@ -38,7 +45,7 @@ const timeQuery = z.iso
 export const studyParams = z.strictObject({ uid });
 export const backendParams = z.strictObject({ name: z.string().min(1).max(64) });
 
-export const pageQuery = z.strictObject({ limit: limitOf(1000), cursor });
+export const pageQuery = z.strictObject({ limit: limitOf(1000), cursor: listCursor });
 
 export const studiesQuery = z.strictObject({
   backend: z.string().min(1).max(64).optional(),
@@ -49,7 +56,7 @@ export const studiesQuery = z.strictObject({
   since: timeQuery,
   until: timeQuery,
   limit: limitOf(1000),
-  cursor,
+  cursor: listCursor,
 });
 
 export const historyQuery = z.strictObject({

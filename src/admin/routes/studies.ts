@@ -19,7 +19,15 @@ import {
 const unknown = { 404: 'The ledger does not know the study' };
 
 /** Studies, and what the ledger keeps about each. */
-export function studyRoutes({ ledger }: Pick<AdminDeps, 'ledger'>, links: ExplorerLinks): readonly Route[] {
+export function studyRoutes(
+  { ledger, pool, clock }: Pick<AdminDeps, 'ledger' | 'pool' | 'clock'>,
+  links: ExplorerLinks,
+): readonly Route[] {
+  function held(backend: string): string | null {
+    const sendable = pool.sendable(backend, clock());
+    return sendable.ok ? null : sendable.reason;
+  }
+
   function known(uid: string) {
     const study = ledger.study(uid);
     if (study === null) {
@@ -46,7 +54,7 @@ export function studyRoutes({ ledger }: Pick<AdminDeps, 'ledger'>, links: Explor
           ...(cursor === undefined ? {} : { cursor }),
         });
         // Asking backends for each row would make a list as slow as the slowest of them: lists link to the front page.
-        return { items: page.items.map((study) => presentStudy(study, links.page)), next: page.next };
+        return { items: page.items.map((study) => presentStudy(study, links.page, held)), next: page.next };
       },
     }),
     route({
@@ -63,7 +71,7 @@ export function studyRoutes({ ledger }: Pick<AdminDeps, 'ledger'>, links: Explor
           study.assignments.map((assignment) => assignment.backend),
           signal,
         );
-        return presentStudy(study, (backend) => found.get(backend) ?? null);
+        return presentStudy(study, (backend) => found.get(backend) ?? null, held);
       },
     }),
     route({
