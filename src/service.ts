@@ -21,6 +21,7 @@ import type { Orthanc } from './orthanc/orthanc.ts';
 import type { Clock } from './study.ts';
 import type { OrthancConfig, Topology } from './topology/topology.ts';
 import { createCarry } from './transfer/carry.ts';
+import { createFrontRest } from './transfer/front-rest.ts';
 import { createLanes } from './transfer/lanes.ts';
 import { createSettler } from './transfer/settle.ts';
 
@@ -99,9 +100,11 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       log,
     });
 
+    const frontRest = createFrontRest();
     const carry = createCarry({
       ledger,
       pool,
+      frontRest,
       fronts,
       backends,
       conflict: topology.routing.conflict,
@@ -112,7 +115,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       metrics,
       onBackendTrouble: (backend) => poller.pollNow(backend),
     });
-    const lanes = createLanes({ ledger, pool, limits: topology.routing.batch, carry, clock, log });
+    const lanes = createLanes({ ledger, pool, frontRest, limits: topology.routing.batch, carry, clock, log });
     undo.push(() => lanes.stop(grace));
     undo.push(pool.onChange((backend) => lanes.wake(backend)));
 

@@ -47,7 +47,10 @@ export interface Reconciler {
 
 /** Ids described in one go: bounds the memory of a take-up of 100,000 instances. */
 const describeAtATime = 500;
-/** A front that takes T to list what it holds is not listed again before 20 T: at most a twentieth of its time goes into this. */
+/**
+ * A front that takes T to list what it holds is not listed again before 20 T: at most a twentieth of its time goes into this.
+ * Not after a failure: how long a time-out took says nothing about it, and minutes would pass before it is seen to be back.
+ */
 const restFactor = 20;
 
 /**
@@ -147,6 +150,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       const wasAway = states.get(front)?.reachable !== true;
       const findings = await compare(front, orthanc, patient && !wasAway);
       reachable(front, null);
+      notBefore.set(front, clock() + (performance.now() - started) * restFactor);
       metrics.reconcileFindings.inc({ front, finding: 'unannounced' }, findings.takenUp);
       metrics.reconcileFindings.inc({ front, finding: 'vanished' }, findings.vanished);
       if (findings.takenUp + findings.vanished > 0) log.info('front reconciled', { ...findings });
@@ -162,9 +166,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       } else throw error;
       return null;
     } finally {
-      const tookMs = performance.now() - started;
-      metrics.reconcileSeconds.observe({ front }, tookMs / 1000);
-      notBefore.set(front, clock() + tookMs * restFactor);
+      metrics.reconcileSeconds.observe({ front }, (performance.now() - started) / 1000);
     }
   }
 

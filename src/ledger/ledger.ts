@@ -116,9 +116,10 @@ export interface TransferLedger {
   /**
    * Takes the oldest waiting deliveries for this backend whose time has come, all from one front, up to the limits
    * (at least one), and opens a transfer for them. A delivery tried before makes the chunk smaller
-   * (instances ÷ 4^attempts, at least 1), so that one bad instance is found and holds nobody else. Null: nothing to do.
+   * (instances ÷ 4^attempts, at least 1), so that one bad instance is found and holds nobody else. Nothing is taken from the
+   * fronts in `except`. Null: nothing to do.
    */
-  claim(backend: string, limits: ClaimLimits, now: EpochMs): Transfer | null;
+  claim(backend: string, limits: ClaimLimits, now: EpochMs, except?: ReadonlySet<string>): Transfer | null;
   /** The earliest time a waiting delivery of this backend may be tried; null when there is none. */
   nextAttemptAt(backend: string): EpochMs | null;
   /**

@@ -109,12 +109,12 @@ export function createTransfers(connection: Connection): TransferLedger {
   };
   const releases = createReleases(connection);
 
-  /** The front of the oldest delivery that is ready. */
-  function nextFront(backend: string): string | null {
+  /** The front of the oldest delivery that is ready, of those that may be asked. */
+  function nextFront(backend: string, except: ReadonlySet<string> | undefined): string | null {
     let oldest: { front: string; id: number } | null = null;
     let row = sql.oldestOfNextFront.get({ backend, front: '' });
     while (row !== undefined) {
-      if (oldest === null || row.id < oldest.id) oldest = row;
+      if (except?.has(row.front) !== true && (oldest === null || row.id < oldest.id)) oldest = row;
       row = sql.oldestOfNextFront.get({ backend, front: row.front });
     }
     return oldest?.front ?? null;
@@ -159,10 +159,10 @@ export function createTransfers(connection: Connection): TransferLedger {
   }
 
   return {
-    claim: (backend, limits, now): Transfer | null =>
+    claim: (backend, limits, now, except): Transfer | null =>
       connection.write(() => {
         sql.wake.run({ backend, now });
-        const front = nextFront(backend);
+        const front = nextFront(backend, except);
         if (front === null) return null;
         const deliveries = chunk(backend, front, limits);
         const bytes = deliveries.reduce((sum, delivery) => sum + delivery.bytes, 0);

@@ -12,11 +12,13 @@ import type {
   FailureCode,
   Transfer,
 } from '../study.ts';
+import type { FrontRest } from './front-rest.ts';
 import { backendFailure, frontFailure, judge, nextTry, retry, totalBytes } from './outcome.ts';
 
 export interface CarryDeps {
   readonly ledger: Ledger;
   readonly pool: BackendPool;
+  readonly frontRest: FrontRest;
   readonly fronts: ReadonlyMap<string, Orthanc>;
   readonly backends: ReadonlyMap<string, Orthanc>;
   readonly conflict: ConflictPolicy;
@@ -53,7 +55,7 @@ interface Trouble {
  * a failure of an Orthanc; a `LedgerError` passes through, and the transfer then stays open until the next start.
  */
 export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: AbortSignal) => Promise<void> {
-  const { ledger, pool, clock, log, metrics } = deps;
+  const { ledger, pool, frontRest, clock, log, metrics } = deps;
   const refusals = new RefusalCount();
 
   return async function carry(transfer, signal) {
@@ -174,9 +176,12 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
 
     const now = clock();
     const left = trouble;
-    settle(transfer.deliveries, () =>
-      left === null ? retry('not-held', 'no outcome was reached', now) : retry(left.code, left.detail, now),
-    );
+    settle(transfer.deliveries, (delivery) => {
+      if (left === null) return retry('not-held', 'no outcome was reached', now);
+      // A front that answers, and fails on these: they step back behind what it can still give.
+      const notBefore = left.code === 'front-error' ? nextTry(delivery.attempts, now, deps.random) : now;
+      return retry(left.code, left.detail, notBefore);
+    });
     const proven = [...outcomes.values()].filter((outcome) => outcome.kind === 'proven').length;
     singleOut(transfer, outcomes, { proven, backendAnswered, now });
     conclude(transfer, outcomes, { trouble, proven, sent: sent.length, sentBytes, now });
@@ -330,6 +335,27 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
     },
   ): void {
     if (end.stopping) return;
+    if (end.trouble?.code === 'front-unreachable') {
+      // No fault of the backend's, which may be sent to from other fronts meanwhile.
+      frontRest.failed(transfer.front, end.now);
+      log.warn('front did not answer a transfer', {
+        transfer: transfer.id,
+        front: transfer.front,
+        backend: transfer.backend,
+        detail: end.trouble.detail,
+      });
+      return;
+    }
+    frontRest.answered(transfer.front);
+    if (end.trouble?.code === 'front-error') {
+      log.warn('front failed a transfer', {
+        transfer: transfer.id,
+        front: transfer.front,
+        backend: transfer.backend,
+        detail: end.trouble.detail,
+      });
+      return;
+    }
     if (end.trouble === null || end.proven > 0) {
       pool.transferSucceeded(transfer.backend, end.now);
       return;

@@ -2,10 +2,12 @@ import type { BackendPool } from '../backends/pool.ts';
 import { type ClaimLimits, type Ledger, LedgerError } from '../ledger/ledger.ts';
 import type { Logger } from '../log.ts';
 import type { Clock, EpochMs, Transfer } from '../study.ts';
+import type { FrontRest } from './front-rest.ts';
 
 export interface LanesDeps {
   readonly ledger: Ledger;
   readonly pool: BackendPool;
+  readonly frontRest: FrontRest;
   readonly limits: ClaimLimits;
   readonly carry: (transfer: Transfer, signal: AbortSignal) => Promise<void>;
   readonly clock: Clock;
@@ -27,6 +29,8 @@ export interface Lanes {
 
 /** Pause after the ledger itself failed: it may be a full disk, and asking faster frees nothing. */
 const ledgerPauseMs = 1000;
+/** While a front rests and something of it waits, it is looked for again this often: another front's may have come due. */
+const restingMs = 250;
 
 /**
  * Keeps `lanes` transfers under way to each backend. A lane that is free takes what waits at that moment, at once; what
@@ -34,7 +38,7 @@ const ledgerPauseMs = 1000;
  * themselves under load. (A fixed delay to gather was rejected: it slows the single image and is never right for both.)
  */
 export function createLanes(deps: LanesDeps): Lanes {
-  const { ledger, pool, clock, log } = deps;
+  const { ledger, pool, frontRest, clock, log } = deps;
   const underWay = new Set<Promise<void>>();
   const woken = new Set<string>();
   const alarms = new Map<string, NodeJS.Timeout>();
@@ -59,10 +63,11 @@ export function createLanes(deps: LanesDeps): Lanes {
         return;
       }
       try {
-        const transfer = ledger.claim(backend, deps.limits, now);
+        const resting = frontRest.resting(now);
+        const transfer = ledger.claim(backend, deps.limits, now, resting);
         if (transfer === null) {
           const next = ledger.nextAttemptAt(backend);
-          if (next !== null) alarm(backend, next);
+          if (next !== null) alarm(backend, resting.size > 0 ? Math.max(next, now + restingMs) : next);
           return;
         }
         run(transfer);
@@ -77,6 +82,7 @@ export function createLanes(deps: LanesDeps): Lanes {
 
   function run(transfer: Transfer): void {
     pool.laneTaken(transfer.backend);
+    frontRest.began(transfer.front);
     const done = deps
       .carry(transfer, abort.signal)
       .catch((error: unknown) => {
@@ -90,6 +96,7 @@ export function createLanes(deps: LanesDeps): Lanes {
       })
       .finally(() => {
         underWay.delete(done);
+        frontRest.ended(transfer.front);
         pool.laneFreed(transfer.backend);
         wake(transfer.backend);
       });
