@@ -61,8 +61,14 @@ const answerMs = 30_000;
 /** Gives a command `--service`, `--token-file` and `--json`. */
 export function withServiceOptions(command: Command): Command {
   return command
-    .option('--service <url>', 'where the service is (default: as the topology says, else http://localhost:3000)')
-    .option('--token-file <file>', 'file with the admin token (default: DDE_ADMIN_TOKEN, else the one in the state folder)')
+    .option(
+      '--service <url>',
+      'where the service is (default: as the topology says, else http://localhost:3000)',
+    )
+    .option(
+      '--token-file <file>',
+      'file with the admin token (default: DDE_ADMIN_TOKEN, else the one in the state folder)',
+    )
     .option('--json', 'print JSON for programs');
 }
 
@@ -81,7 +87,8 @@ export function connectService(context: CliContext, options: ServiceOptions): Se
   });
   return {
     url,
-    get: async (path, schema, query = {}) => ask(http, { method: 'get', url: path, params: query }, schema, from),
+    get: async (path, schema, query = {}) =>
+      ask(http, { method: 'get', url: path, params: query }, schema, from),
     patch: async (path, schema, body) => ask(http, { method: 'patch', url: path, data: body }, schema, from),
     upload: async (file, bytes, front) =>
       ask(
@@ -142,7 +149,9 @@ function tokenIn(file: string): string {
   try {
     token = readFileSync(file, 'utf8').trim();
   } catch (error) {
-    throw new UserError(`The token file ${file} cannot be read (${systemCode(error) ?? 'unknown error'}).`, { cause: error });
+    throw new UserError(`The token file ${file} cannot be read (${systemCode(error) ?? 'unknown error'}).`, {
+      cause: error,
+    });
   }
   if (!/^[\x21-\x7e]+$/.test(token)) throw new UserError(`The token file ${file} holds no token.`);
   return token;
@@ -159,14 +168,21 @@ async function ask<S extends z.ZodType>(
     throw awayOf(error, url);
   });
   if (response.status === 401) {
-    throw new UserError(`The service at ${url} refuses the token of ${tokenFrom}; name the right one with --token-file.`);
+    throw new UserError(
+      `The service at ${url} refuses the token of ${tokenFrom}; name the right one with --token-file.`,
+    );
   }
   if (response.status >= 400) {
     const problem = problemAnswer.safeParse(response.data);
     if (!problem.success) throw foreign(url, `status ${response.status}`);
     const retryAfter = Number(response.headers['retry-after'] ?? Number.NaN);
     const code = problem.data.type.slice(problem.data.type.lastIndexOf(':') + 1);
-    throw new ServiceError(response.status, code, problem.data.detail, Number.isFinite(retryAfter) ? retryAfter : null);
+    throw new ServiceError(
+      response.status,
+      code,
+      problem.data.detail,
+      Number.isFinite(retryAfter) ? retryAfter : null,
+    );
   }
   const answer = schema.safeParse(response.data);
   if (!answer.success) throw foreign(url, z.prettifyError(answer.error).split('\n')[0] ?? 'unreadable');
@@ -174,20 +190,23 @@ async function ask<S extends z.ZodType>(
 }
 
 function foreign(url: string, what: string): UserError {
-  return new UserError(`What answers at ${url} is not this version of the service (${what}); look at --service.`);
+  return new UserError(
+    `What answers at ${url} is not this version of the service (${what}); look at --service.`,
+  );
 }
 
 function awayOf(error: unknown, url: string): Error {
   if (!(error instanceof AxiosError)) return error instanceof Error ? error : new Error(String(error));
-  // The file that was to be sent failed, not the service.
-  if (error.cause instanceof Error && error.syscallOfFile === true) return error.cause;
   const why =
     error.code === 'ECONNREFUSED'
       ? 'nothing listens there'
       : error.code === 'ECONNABORTED' || error.code === 'ETIMEDOUT'
         ? 'no answer in time'
         : (error.code ?? error.message);
-  return new ServiceAway(`The service does not answer at ${url} (${why}); start it with "npm start", or name another with --service.`, {
-    cause: error,
-  });
+  return new ServiceAway(
+    `The service does not answer at ${url} (${why}); start it with "npm start", or name another with --service.`,
+    {
+      cause: error,
+    },
+  );
 }

@@ -1,10 +1,25 @@
 import type { Command } from 'commander';
 import type { CliContext } from '../program.ts';
+import { registerBackends } from './backends.ts';
+import { registerExplain } from './explain.ts';
 import { registerGenerate } from './generate.ts';
+import { registerHistory } from './history.ts';
+import { registerQuarantine, registerQueue } from './queue.ts';
+import { registerStatus } from './status.ts';
+import { registerStudies } from './studies.ts';
 import { registerUp } from './up.ts';
+import { registerWhere } from './where.ts';
 
 /** In the order in which the help lists them. */
 export const commands: readonly ((program: Command, context: CliContext) => void)[] = [
   registerUp,
+  registerStatus,
+  registerWhere,
+  registerExplain,
+  registerBackends,
+  registerStudies,
+  registerQueue,
+  registerQuarantine,
+  registerHistory,
   registerGenerate,
 ];

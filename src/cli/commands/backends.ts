@@ -1,0 +1,100 @@
+import type { Command } from 'commander';
+import { type BackendAnswer, backendAnswer, listOf } from '../../admin/schemas.ts';
+import { type OperatorState, operatorStates } from '../../study.ts';
+import { UserError } from '../../user-error.ts';
+import { connectService, type ServiceOptions, withServiceOptions } from '../client.ts';
+import { size } from '../format.ts';
+import type { CliContext } from '../program.ts';
+
+export const backendHead = ['BACKEND', 'STATE', 'HEALTH', 'WEIGHT', 'LANES', 'WAITING', 'STUDIES', 'DISK'];
+export const backendNumbers = [3, 4, 5, 6, 7];
+
+export function backendRow(backend: BackendAnswer): readonly (string | number | null)[] {
+  return [
+    backend.name,
+    backend.state,
+    backend.health,
+    backend.weight,
+    `${backend.busyLanes}/${backend.lanes}`,
+    backend.instancesInFlight,
+    backend.studiesInFlight,
+    size(backend.diskBytes),
+  ];
+}
+
+const whatStatesDo: Readonly<Record<OperatorState, string>> = {
+  ready: 'takes new studies',
+  drain: 'takes no new studies; those bound to it are still sent',
+  maint: 'is sent nothing at all; what is bound to it waits',
+};
+
+export function registerBackends(program: Command, context: CliContext): void {
+  const backends = program
+    .command('backends')
+    .description('list the backends, take one out of service, change its share')
+    .addHelpText(
+      'after',
+      [
+        '',
+        'Examples:',
+        '  dde backends                     list them',
+        '  dde backends drain orthanc1      no new studies; bound ones finish',
+        '  dde backends maint orthanc1      nothing is sent there',
+        '  dde backends ready orthanc1      back in service',
+        '  dde backends weight orthanc1 0.5 half the share of new studies',
+      ].join('\n'),
+    );
+
+  withServiceOptions(backends.command('list', { isDefault: true }))
+    .description('list them (also without "list")')
+    .action(async (options: ServiceOptions) => {
+      const { items } = await connectService(context, options).get('/api/v1/backends', listOf(backendAnswer));
+      if (options.json === true) {
+        context.out.json(items);
+        return;
+      }
+      context.out.table(backendHead, items.map(backendRow), { right: backendNumbers });
+      for (const backend of items) {
+        if (backend.health !== 'up') {
+          context.out.line(`${backend.name}: ${backend.healthReason ?? 'has not answered yet'}`);
+        }
+        if (backend.lastFailure !== null)
+          context.out.line(`${backend.name}: last failure: ${backend.lastFailure}`);
+      }
+    });
+
+  const change = async (
+    name: string,
+    body: Record<string, unknown>,
+    options: ServiceOptions,
+  ): Promise<void> => {
+    const path = `/api/v1/backends/${encodeURIComponent(name)}`;
+    const changed = await connectService(context, options).patch(path, backendAnswer, body);
+    if (options.json === true) context.out.json(changed);
+    else {
+      context.out.line(
+        `${changed.name} is ${changed.state} with weight ${changed.weight}: ${whatStatesDo[changed.state]}.`,
+      );
+    }
+  };
+
+  for (const state of operatorStates) {
+    withServiceOptions(backends.command(`${state} <name>`))
+      .description(whatStatesDo[state])
+      .action((name: string, options: ServiceOptions) => change(name, { state }, options));
+  }
+  withServiceOptions(backends.command('weight <name> <weight>'))
+    .description('its share of new studies: 1 = 100 %, 0 = none; "default" = as the topology says')
+    .action((name: string, weight: string, options: ServiceOptions) =>
+      change(name, { weight: weightOf(weight) }, options),
+    );
+}
+
+function weightOf(text: string): number | null {
+  if (text === 'default') return null;
+  const weight = Number(text);
+  if (text.trim() === '' || !Number.isFinite(weight) || weight < 0 || weight > 100) {
+    throw new UserError(`The weight is "${text}", but must be a number from 0 to 100, or "default".`);
+  }
+  return weight;
+}

@@ -1,0 +1,48 @@
+import type { Command } from 'commander';
+import { backendAnswer, frontAnswer, listOf, queueAnswer } from '../../admin/schemas.ts';
+import { connectService, type ServiceOptions, withServiceOptions } from '../client.ts';
+import { counted, duration, size } from '../format.ts';
+import type { CliContext } from '../program.ts';
+import { backendHead, backendNumbers, backendRow } from './backends.ts';
+
+export function registerStatus(program: Command, context: CliContext): void {
+  withServiceOptions(program.command('status'))
+    .description('the farm at a glance: what waits, and how every Orthanc is')
+    .addHelpText('after', '\nExamples:\n  dde status\n  dde status --json')
+    .action(async (options: ServiceOptions) => {
+      const service = connectService(context, options);
+      const [queue, fronts, backends] = await Promise.all([
+        service.get('/api/v1/queue', queueAnswer),
+        service.get('/api/v1/fronts', listOf(frontAnswer)),
+        service.get('/api/v1/backends', listOf(backendAnswer)),
+      ]);
+      if (options.json === true) {
+        context.out.json({ queue, fronts: fronts.items, backends: backends.items });
+        return;
+      }
+      const { out } = context;
+      const oldest = queue.oldestAgeSeconds === null ? '' : `, oldest ${duration(queue.oldestAgeSeconds)}`;
+      const bytes = queue.instances === 0 ? '' : ` (${size(queue.bytes)})`;
+      const headline = `${counted(queue.instances, 'image')} waiting${bytes}${oldest}, ${queue.quarantined.toLocaleString('en-US')} in quarantine`;
+      out.line(queue.quarantined > 0 ? out.colour.yellow(headline) : out.colour.bold(headline));
+      if (queue.settling > 0) {
+        out.line(`${counted(queue.settling, 'image')} proven, on a front until their study settles`);
+      }
+      if (queue.unplacedStudies > 0)
+        out.line(`${counted(queue.unplacedStudies, 'study', 'studies')} not placed yet`);
+      out.line();
+      out.table(
+        ['FRONT', 'HEALTH', 'IMAGES'],
+        fronts.items.map((front) => [
+          front.name,
+          front.health === 'up' ? 'up' : `${front.health}: ${front.healthReason ?? 'not asked yet'}`,
+          front.takesImages ? 'taken' : `refused: ${front.refusing ?? ''}`,
+        ]),
+      );
+      out.line();
+      out.table(backendHead, backends.items.map(backendRow), { right: backendNumbers });
+      for (const backend of queue.backends) {
+        if (backend.held !== null) out.line(`${backend.backend}: nothing is sent: ${backend.held}`);
+      }
+    });
+}

@@ -1,0 +1,70 @@
+import type { Command } from 'commander';
+import { type StudyAnswer, studyAnswer } from '../../admin/schemas.ts';
+import {
+  connectService,
+  type ServiceClient,
+  ServiceError,
+  type ServiceOptions,
+  withServiceOptions,
+} from '../client.ts';
+import { counted, localTime, size } from '../format.ts';
+import type { CliContext } from '../program.ts';
+
+/** The study, or null when the service has never seen it. */
+export async function findStudy(service: ServiceClient, uid: string): Promise<StudyAnswer | null> {
+  try {
+    return await service.get(`/api/v1/studies/${encodeURIComponent(uid)}`, studyAnswer);
+  } catch (error) {
+    if (error instanceof ServiceError && error.status === 404) return null;
+    throw error;
+  }
+}
+
+/** Says that a study is unknown, and makes the command end with 1. */
+export function unknownStudy(context: CliContext, uid: string): void {
+  context.out.note(`No front has received a study ${uid}. "dde studies" lists those that were.`);
+  context.exitWith(1);
+}
+
+export function registerWhere(program: Command, context: CliContext): void {
+  withServiceOptions(program.command('where <study>'))
+    .description('where a study is, by its StudyInstanceUID; exit code 1 when it is unknown')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  dde where 1.2.840.113619.2.1\n  dde where 1.2.840.113619.2.1 --json',
+    )
+    .action(async (uid: string, options: ServiceOptions) => {
+      const study = await findStudy(connectService(context, options), uid);
+      if (study === null) {
+        unknownStudy(context, uid);
+        return;
+      }
+      if (options.json === true) context.out.json(study);
+      else for (const [name, value] of facts(study)) context.out.line(`${name.padEnd(10)}${value}`);
+    });
+}
+
+function facts(study: StudyAnswer): (readonly [string, string])[] {
+  const { received, verified, removed, quarantined, vanished } = study.instances;
+  const counts = [
+    `${counted(received, 'image')} received`,
+    `${verified} verified`,
+    `${removed} removed from the front`,
+    quarantined > 0 ? `${quarantined} in quarantine` : null,
+    vanished > 0 ? `${vanished} deleted on the front by somebody` : null,
+  ].filter((part) => part !== null);
+  return [
+    ['study', study.studyInstanceUID],
+    ['state', study.state],
+    ...(study.waiting === null ? [] : [['waiting', study.waiting] as const]),
+    ['backend', study.backend === null ? 'not placed yet' : `${study.backend} (epoch ${study.epoch})`],
+    ['images', `${counts.join(', ')}; ${size(study.bytes)}`],
+    [
+      'from',
+      [study.modality, study.station, study.remoteAet].filter((part) => part !== null).join(', ') ||
+        'unknown',
+    ],
+    ['received', `${localTime(study.firstSeenAt)}, last news ${localTime(study.lastNewsAt)}`],
+    ...(study.explorer === null ? [] : [['explorer', study.explorer] as const]),
+  ];
+}
