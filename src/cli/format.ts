@@ -44,6 +44,9 @@ export function counted(count: number, one: string, many = `${one}s`): string {
 /** ISO time as a person here reads it, to the second. */
 export function localTime(at: string): string {
   const date = new Date(at);
-  const two = (value: number): string => String(value).padStart(2, '0');
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}
+
+function two(value: number): string {
+  return String(value).padStart(2, '0');
 }

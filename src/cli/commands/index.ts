@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { CliContext } from '../program.ts';
 import { registerBackends } from './backends.ts';
+import { registerCheck } from './check.ts';
 import { registerExplain } from './explain.ts';
 import { registerGenerate } from './generate.ts';
 import { registerHistory } from './history.ts';
@@ -21,5 +22,6 @@ export const commands: readonly ((program: Command, context: CliContext) => void
   registerQueue,
   registerQuarantine,
   registerHistory,
+  registerCheck,
   registerGenerate,
 ];
