@@ -213,6 +213,8 @@ describe('what an operator sets', () => {
   });
 });
 
+const key = (point: z.infer<typeof historyAnswer>): string => `${point.at} ${point.orthanc}`;
+
 describe('lists', () => {
   test('studies come in pages, each once, and can be filtered', async () => {
     const all = await get('/api/v1/studies?limit=1000', pageOf(studyAnswer));
@@ -243,7 +245,6 @@ describe('lists', () => {
       { what: 'some samples' },
     );
     const whole = await get(`/api/v1/history?limit=1000&to=${to}`, pageOf(historyAnswer));
-    const key = (point: z.infer<typeof historyAnswer>) => `${point.at} ${point.orthanc}`;
     const paged: string[] = [];
     let cursor: string | null = null;
     do {
@@ -303,6 +304,16 @@ describe('uploads', () => {
   });
 });
 
+async function counters(): Promise<ReadonlyMap<string, number>> {
+  const text = await (await farm.service.request('/metrics')).text();
+  return new Map(
+    text
+      .split('\n')
+      .filter((line) => /^dde_\w+_total/.test(line))
+      .map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]),
+  );
+}
+
 describe('monitoring', () => {
   test('/livez and /readyz need no token', async () => {
     const live = await fetch(`${farm.service.url}/livez`);
@@ -347,15 +358,6 @@ describe('monitoring', () => {
   });
 
   test('two scrapes at once agree, and nothing that only grows shrinks', async () => {
-    const counters = async () => {
-      const text = await (await farm.service.request('/metrics')).text();
-      return new Map(
-        text
-          .split('\n')
-          .filter((line) => /^dde_\w+_total/.test(line))
-          .map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]),
-      );
-    };
     const [first, second] = await Promise.all([counters(), counters()]);
     for (const [name, before] of first) expect(second.get(name) ?? 0, name).toBeGreaterThanOrEqual(before);
   });

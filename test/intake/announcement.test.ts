@@ -45,10 +45,10 @@ describe('an announcement', () => {
   });
 });
 
-describe('the estimate of bytes', () => {
-  const estimate = (tags: Record<string, string>): number =>
-    estimateBytes(announcementSchema.parse({ ...plain, transferSyntax: '1.2.840.10008.1.2.1', ...tags }));
+const estimate = (tags: Record<string, string>): number =>
+  estimateBytes(announcementSchema.parse({ ...plain, transferSyntax: '1.2.840.10008.1.2.1', ...tags }));
 
+describe('the estimate of bytes', () => {
   test('is rows × columns × bytes × samples × frames and a header', () => {
     const pixels = 512 * 512 * 2;
     expect(estimate({ rows: '512', columns: '512', bitsAllocated: '16' }) - pixels).toBe(2048);

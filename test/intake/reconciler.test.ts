@@ -57,6 +57,8 @@ afterEach(async () => {
   for (const id of ids) await orthanc.fetch(`/instances/${id}`, { method: 'DELETE' });
 });
 
+const lists = (): number => proxy.requests.filter((request) => request === 'GET /instances').length;
+
 async function store(instances: readonly SyntheticInstance[]): Promise<void> {
   for (const { file } of instances) {
     const answer = await orthanc.fetch('/instances', { method: 'POST', body: new Uint8Array(file) });
@@ -181,7 +183,6 @@ test('a front that hung is seen to be back at the next turn of the schedule, not
 
 test('comparisons of one front never overlap, and who asks meanwhile gets one that saw everything', async () => {
   const study = makeStudy({ instances: 2 });
-  const lists = () => proxy.requests.filter((request) => request === 'GET /instances').length;
   const before = lists();
   const running = reconciler.reconcile('front', false);
   await store(study.instances);
