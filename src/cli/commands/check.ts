@@ -31,12 +31,12 @@ export function registerCheck(program: Command, context: CliContext): void {
     .action(async (options: ServiceOptions) => {
       const environment = context.environment();
       const topology = loadTopology(environment.topologyFile, environment.variables);
-      const findings = await Promise.all([
+      const reached = await Promise.all([
         ...topology.fronts.map((front) => checkOrthanc('front', front, topology)),
         ...topology.backends.map((backend) => checkOrthanc('backend', backend, topology)),
         checkService(context, options),
-        checkFiles(context),
       ]);
+      const findings = [...reached, checkFiles(context)];
       const wrong = findings.reduce((sum, finding) => sum + finding.problems.length, 0);
       if (wrong > 0) context.exitWith(1);
       const { out } = context;
@@ -125,7 +125,8 @@ async function checkService(context: CliContext, options: ServiceOptions): Promi
   try {
     const service = connectService(context, options);
     name = service.url;
-    // Readiness needs no token; the queue does, and so shows that the token is right.
+    // Readiness needs no token; the queue does, and so shows that the token is right. Not ready, the service says so by the
+    // queue's answer or by 503, which arrives here as what is missing.
     await service.get('/api/v1/queue', queueAnswer);
     const ready = await service.get('/readyz', readyAnswer);
     version = ready.version;

@@ -6,6 +6,7 @@ import { registerExplain } from './explain.ts';
 import { registerGenerate } from './generate.ts';
 import { registerHistory } from './history.ts';
 import { registerQuarantine, registerQueue } from './queue.ts';
+import { registerSend } from './send.ts';
 import { registerStatus } from './status.ts';
 import { registerStudies } from './studies.ts';
 import { registerUp } from './up.ts';
@@ -17,6 +18,7 @@ export const commands: readonly ((program: Command, context: CliContext) => void
   registerStatus,
   registerWhere,
   registerExplain,
+  registerSend,
   registerBackends,
   registerStudies,
   registerQueue,
