@@ -1,0 +1,128 @@
+import { spawn } from 'node:child_process';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { type Farm, startFarm } from '../support/farm.ts';
+
+const root = join(import.meta.dirname, '..', '..');
+let farm: Farm;
+
+beforeAll(async () => {
+  farm = await startFarm();
+}, 60_000);
+afterAll(async () => farm?.stop());
+
+interface Ran {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function dde(args: readonly string[], more: NodeJS.ProcessEnv = {}): Promise<Ran> {
+  const child = spawn(process.execPath, [join(root, 'src/cli/dde.ts'), ...args], {
+    env: {
+      ...process.env,
+      DDE_HOME: farm.home,
+      DDE_TOPOLOGY: farm.topology.file,
+      DDE_ADMIN_TOKEN: 'token-of-this-test-farm',
+      DDE_FRONT_PASSWORD: 'front-password',
+      DDE_SERVICE_URL: farm.topology.service.url,
+      ...more,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const ended = new Promise<number | null>((done) => child.once('close', done));
+  const [out, err, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+  return { code, out, err };
+}
+
+const narrow = (ran: Ran): boolean => ran.out.split('\n').every((line) => [...line].length <= 80);
+
+describe('a farm at rest', () => {
+  test.each([['status'], ['backends'], ['studies'], ['queue'], ['quarantine'], ['history'], ['check']])(
+    '%s answers in 80 columns, and as JSON',
+    async (command) => {
+      const plain = await dde([command]);
+      expect(plain, plain.err + plain.out).toMatchObject({ code: 0 });
+      expect(narrow(plain), plain.out).toBe(true);
+      const json = await dde([command, '--json']);
+      expect(json, json.err).toMatchObject({ code: 0 });
+      expect(() => JSON.parse(json.out)).not.toThrow();
+    },
+  );
+
+  test('an unknown study ends with 1, a wrong option with 2', async () => {
+    expect((await dde(['where', '1.2.3.4'])).code).toBe(1);
+    expect((await dde(['explain', '1.2.3.4'])).code).toBe(1);
+    expect((await dde(['studies', '--state', 'lost'])).code).toBe(2);
+  });
+
+  test('a service that is away is said in one sentence', async () => {
+    const away = await dde(['status', '--service', 'http://127.0.0.1:9']);
+    expect(away.code).toBe(2);
+    expect(away.err.trim().split('\n')).toHaveLength(1);
+    expect(away.err).toContain('does not answer');
+  });
+
+  test('check names an Orthanc that refuses the password', async () => {
+    const wrong = await dde(['check'], { DDE_FRONT_PASSWORD: 'another' });
+    expect(wrong.code).toBe(1);
+    expect(wrong.out).toContain('refuses');
+  });
+
+  test('a backend is drained and made ready again', async () => {
+    expect(await dde(['backends', 'drain', 'orthanc1'])).toMatchObject({ code: 0 });
+    expect((await dde(['backends', '--json'])).out).toContain('"drain"');
+    expect(await dde(['backends', 'ready', 'orthanc1'])).toMatchObject({ code: 0 });
+  });
+});
+
+test('garbage is named with its reason, and nothing crashes', async () => {
+  const folder = join(farm.home, 'garbage');
+  await mkdir(folder);
+  await writeFile(join(folder, 'empty'), '');
+  await writeFile(join(folder, 'text.txt'), 'not an image');
+  await writeFile(join(folder, 'short.dcm'), Buffer.concat([Buffer.alloc(128), Buffer.from('DICM')]));
+  await symlink(folder, join(folder, 'loop'));
+  await symlink(join(folder, 'nowhere'), join(folder, 'dangling'));
+  const ran = await dde(['send', folder, '--json']);
+  expect(ran, ran.err).toMatchObject({ code: 1 });
+  const { notTaken } = z
+    .object({ notTaken: z.array(z.object({ path: z.string(), reason: z.string() })) })
+    .parse(JSON.parse(ran.out));
+  expect(notTaken.map(({ path }) => path.slice(folder.length + 1)).toSorted()).toEqual([
+    'dangling',
+    'empty',
+    'short.dcm',
+    'text.txt',
+  ]);
+  expect(notTaken.every(({ reason }) => reason !== '')).toBe(true);
+});
+
+const samples = process.env['DDE_SAMPLES'];
+
+test.skipIf(samples === undefined)(
+  'real files are sent and found (skipped without DDE_SAMPLES)',
+  async () => {
+    const ran = await dde(['send', samples ?? '', '--json', '--wait', '30']);
+    const { studies } = z
+      .object({
+        studies: z.array(
+          z.object({
+            studyInstanceUID: z.string(),
+            backend: z.string().nullable(),
+            state: z.string().nullable(),
+          }),
+        ),
+      })
+      .parse(JSON.parse(ran.out));
+    expect(studies.length).toBeGreaterThan(0);
+    expect(studies.filter(({ state }) => state !== 'verified' && state !== 'removed')).toEqual([]);
+    const first = studies[0]?.studyInstanceUID ?? '';
+    expect(await dde(['where', first])).toMatchObject({ code: 0 });
+    expect(narrow(await dde(['explain', first]))).toBe(true);
+  },
+  60_000,
+);
