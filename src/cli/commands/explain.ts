@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { type DecisionAnswer, decisionAnswer, eventAnswer, listOf } from '../../admin/schemas.ts';
 import { connectService, type ServiceOptions, withServiceOptions } from '../client.ts';
-import { localTime } from '../format.ts';
+import { folded, localTime } from '../format.ts';
 import type { CliContext } from '../program.ts';
 import { findStudy, unknownStudy } from './where.ts';
 
@@ -29,15 +29,15 @@ export function registerExplain(program: Command, context: CliContext): void {
       }
       for (const decision of decisions.items) print(decision, context);
       if (decisions.items.length === 0) context.out.line('No decision has been made yet.');
-      if (study.waiting !== null) context.out.line(`It waits: ${study.waiting}`);
+      if (study.waiting !== null) context.out.line(folded(`It waits: ${study.waiting}`, context.out.width));
       for (const event of events.items)
-        context.out.line(`${localTime(event.at)}  ${event.kind}: ${event.text}`);
+        context.out.line(folded(`${localTime(event.at)}  ${event.kind}: ${event.text}`, context.out.width));
     });
 }
 
 function print(decision: DecisionAnswer, { out }: CliContext): void {
   const what = decision.backend === null ? decision.kind : `${decision.kind} on ${decision.backend}`;
-  out.line(`${localTime(decision.at)}  ${out.colour.bold(what)} (${decision.policy}): ${decision.reason}`);
+  out.line(folded(`${localTime(decision.at)}  ${what} (${decision.policy}): ${decision.reason}`, out.width));
   out.line();
   out.table(
     ['BACKEND', 'SCORE', 'WHY NOT', 'FIGURES'],
