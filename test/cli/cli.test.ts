@@ -38,7 +38,7 @@ async function dde(args: readonly string[], more: NodeJS.ProcessEnv = {}): Promi
   return { code, out, err };
 }
 
-const narrow = (ran: Ran): boolean => ran.out.split('\n').every((line) => [...line].length <= 80);
+const narrow = (ran: Ran): boolean => ran.out.split('\n').every((line) => line.length <= 80);
 
 describe('a farm at rest', () => {
   test.each([['status'], ['backends'], ['studies'], ['queue'], ['quarantine'], ['history'], ['check']])(
