@@ -130,7 +130,12 @@ export interface Transfer {
 /** How one delivery of a transfer ended. */
 export type DeliveryOutcome =
   | { readonly kind: 'proven'; readonly md5: string; readonly bytes: number | null }
-  | { readonly kind: 'retry'; readonly code: FailureCode; readonly detail: string; readonly notBefore: EpochMs }
+  | {
+      readonly kind: 'retry';
+      readonly code: FailureCode;
+      readonly detail: string;
+      readonly notBefore: EpochMs;
+    }
   | { readonly kind: 'quarantine'; readonly code: QuarantineCode; readonly detail: string }
   /** No longer on the front. With an earlier receipt that is `removed`, without one `vanished`. */
   | { readonly kind: 'absent' };

@@ -190,8 +190,9 @@ describe('a farm of two backends', () => {
     }
     await using dir = await tempDir();
     await sendAllDicom(await writeInstances(sent.instances, dir.path), { port: farm.front.dicomPort });
-    await until(async () => (await study(sent.studyUid)).waiting, { what: 'the study to wait' });
-    expect((await study(sent.studyUid)).waiting).toMatch(/maint/);
+    await until(async () => /maint/.test((await study(sent.studyUid)).waiting ?? ''), {
+      what: 'the study to wait and say why',
+    });
 
     const [gone] = sent.instances;
     await farm.front.fetch(`/instances/${gone?.orthancId}`, { method: 'DELETE' });

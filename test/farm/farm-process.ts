@@ -38,7 +38,8 @@ export async function farmFolder(): Promise<FarmFolder> {
   const home = join(dir.path, 'home');
   const topologyFile = join(dir.path, 'topology.yaml');
   const ports = await freePorts(7);
-  const [service = 0, frontHttp = 0, frontDicom = 0, oneHttp = 0, oneDicom = 0, twoHttp = 0, twoDicom = 0] = ports;
+  const [service = 0, frontHttp = 0, frontDicom = 0, oneHttp = 0, oneDicom = 0, twoHttp = 0, twoDicom = 0] =
+    ports;
   const orthanc = (name: string, httpPort: number, dicomPort: number) => ({
     name,
     url: `http://127.0.0.1:${httpPort}`,
@@ -64,7 +65,8 @@ export async function farmFolder(): Promise<FarmFolder> {
       if (!environment.includes(dir.path)) continue;
       const name = /DDE_STORAGE=[^\0]*\/([^/\0]+)/.exec(environment)?.[1];
       const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-      if (command !== '') found.push({ pid: Number(pid), name: name ?? (command.includes('dde.ts') ? 'dde' : 'service') });
+      if (command !== '')
+        found.push({ pid: Number(pid), name: name ?? (command.includes('dde.ts') ? 'dde' : 'service') });
     }
     return found;
   };
@@ -76,7 +78,13 @@ export async function farmFolder(): Promise<FarmFolder> {
     port: { service, frontDicom, orthanc1Http: oneHttp },
     processes,
     dde: (args, env = {}) =>
-      ddeProcess(args, { ...process.env, DDE_HOME: home, DDE_TOPOLOGY: topologyFile, DDE_ORTHANC: orthancCommand(), ...env }),
+      ddeProcess(args, {
+        ...process.env,
+        DDE_HOME: home,
+        DDE_TOPOLOGY: topologyFile,
+        DDE_ORTHANC: orthancCommand(),
+        ...env,
+      }),
     async [Symbol.asyncDispose]() {
       for (const { pid } of await processes()) killIfThere(pid);
       await until(async () => (await processes()).length === 0, { what: 'the farm to be gone' });

@@ -3,8 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { sendDicom } from '../support/dicom-sender.ts';
-import { makeStudy } from '../support/synthetic.ts';
+import { sendAllDicom } from '../support/dicom-sender.ts';
+import { makeStudy, writeInstances } from '../support/synthetic.ts';
+import { tempDir } from '../support/temp.ts';
 import { until } from '../support/wait.ts';
 import { type FarmFolder, farmFolder } from './farm-process.ts';
 
@@ -33,7 +34,12 @@ describe('dde up', () => {
     await up.said('Ctrl-C stops everything');
     const token = (await readFile(join(farm.home, 'admin-token'), 'utf8')).trim();
     expect(up.output()).toContain(`http://localhost:${farm.port.service}/#token=${token}`);
-    expect(up.output().split('\n').filter((line) => line.length > 80 && !line.startsWith('wrote'))).toEqual([]);
+    expect(
+      up
+        .output()
+        .split('\n')
+        .filter((line) => line.length > 80 && !line.startsWith('wrote')),
+    ).toEqual([]);
     expect(statSync(join(farm.home, 'secrets.env')).mode & 0o777).toBe(0o600);
     expect(statSync(farm.home).mode & 0o777).toBe(0o700);
 
@@ -79,8 +85,8 @@ describe('dde up', () => {
     const first = farm.dde(['up']);
     await first.said('Ctrl-C stops everything');
     const study = makeStudy({ instances: 20, seed: 'before-ctrl-c' });
-    const sent = await sendDicom({ port: farm.port.frontDicom, instances: study.instances });
-    expect(sent.acknowledged.length).toBe(20);
+    await using dir = await tempDir();
+    await sendAllDicom(await writeInstances(study.instances, dir.path), { port: farm.port.frontDicom });
     first.signal('SIGINT');
     expect(await first.ended()).toBe(0);
 
@@ -90,7 +96,9 @@ describe('dde up', () => {
     await until(
       async () => {
         const url = `http://127.0.0.1:${farm.port.service}/api/v1/studies/${study.studyUid}`;
-        const answer: unknown = await (await fetch(url, { headers: { authorization: `Bearer ${token}` } })).json();
+        const answer: unknown = await (
+          await fetch(url, { headers: { authorization: `Bearer ${token}` } })
+        ).json();
         return JSON.stringify(answer).includes('"removed":20');
       },
       { what: 'all 20 to be delivered and removed', timeoutMs: 30_000 },
@@ -157,7 +165,9 @@ describe('dde up says in one sentence what has to be changed, and starts nothing
 
   test('no Orthanc', async () => {
     await using farm = await farmFolder();
-    expect(await refusal(farm, { DDE_ORTHANC: '/nowhere/Orthanc' })).toContain('"/nowhere/Orthanc", which is no program');
+    expect(await refusal(farm, { DDE_ORTHANC: '/nowhere/Orthanc' })).toContain(
+      '"/nowhere/Orthanc", which is no program',
+    );
   });
 
   test('a topology with several mistakes', async () => {
@@ -169,7 +179,9 @@ describe('dde up says in one sentence what has to be changed, and starts nothing
 
   test('a state folder below a file', async () => {
     await using farm = await farmFolder();
-    expect(await refusal(farm, { DDE_HOME: join(farm.topologyFile, 'home') })).toContain('is a file, not a folder');
+    expect(await refusal(farm, { DDE_HOME: join(farm.topologyFile, 'home') })).toContain(
+      'is a file, not a folder',
+    );
   });
 
   test('an environment with two mistakes', async () => {

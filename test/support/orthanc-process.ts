@@ -250,6 +250,8 @@ async function readConfigFile(file: string): Promise<Config> {
   if (typeof config !== 'object' || config === null) throw new Error(`${file} is no Orthanc configuration`);
   const scripts = 'LuaScripts' in config && Array.isArray(config.LuaScripts) ? config.LuaScripts : null;
   if (scripts === null) return { ...config };
-  const absolute = scripts.map((script) => (isAbsolute(script) || script.startsWith('${') ? script : resolve(dirname(file), script)));
+  const absolute = scripts.map((script) =>
+    isAbsolute(script) || script.startsWith('${') ? script : resolve(dirname(file), script),
+  );
   return { ...config, LuaScripts: absolute };
 }
