@@ -67,7 +67,7 @@ async function refresh() {
     if (error.status === 401) return askForToken('This token is not the right one.');
     say(error.status === undefined ? 'The service does not answer; trying again.' : error.message, 'bad');
   }
-  if (!document.hidden) timer = setTimeout(refresh, everyMs);
+  if (!document.hidden) timer = setTimeout(() => void refresh(), everyMs);
 }
 
 function say(text, className) {
