@@ -137,7 +137,8 @@ function readSecret(file: string): string | null {
     return text === '' ? null : text;
   } catch (error) {
     const code = systemCode(error);
-    if (code === 'ENOENT') return null;
+    // ENOTDIR: the state folder itself is in the way, which is said when it is made.
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
     throw new UserError(`${file} cannot be read (${code ?? 'unknown error'}).`, { cause: error });
   }
 }

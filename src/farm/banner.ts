@@ -49,8 +49,9 @@ export function banner(topology: Topology, environment: Environment, bold: (text
   ].join('\n');
 }
 
+/** Orthanc leads from its root to its Explorer. */
 function explorer(orthanc: OrthancConfig): string {
-  return `${orthanc.publicUrl}/app/explorer.html`;
+  return `${orthanc.publicUrl}/`;
 }
 
 /** The well-known default may be shown; any other password is a secret and stays off the screen. */

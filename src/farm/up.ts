@@ -98,11 +98,12 @@ async function runInForeground(farm: Farm, announce: () => void): Promise<0 | 1>
       // Nobody waits for it any more.
       begun.catch(() => {});
     }
-    return hurried ? 1 : 0;
   } finally {
     await farm.stop();
     for (const signal of signals) process.off(signal, onSignal);
   }
+  // Only now: the second signal comes while the farm is stopping.
+  return hurried ? 1 : 0;
 }
 
 function membersOf(

@@ -92,6 +92,10 @@ describe('nothing acknowledged is lost', () => {
       { what: 'studies to wait for orthanc1 with a reason' },
     );
     expect(waiting[0]?.waiting).toMatch(/orthanc1/);
+    await until(
+      async () => (await farm.service.get<{ health: string }>('/api/v1/backends/orthanc1')).health === 'down',
+      { what: 'orthanc1 to count as down' },
+    );
     const late = makeStudy({ seed: 'while-down', instances: 5 });
     await sendAllDicom(await writeInstances(late.instances, `${dir.path}/late`), {
       port: farm.front.dicomPort,

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stripJsonComments } from './json-comments.ts';
 import { freePort } from './ports.ts';
@@ -226,7 +226,8 @@ async function writeConfig(
     SyncStorageArea: false,
     StableAge: 1,
   };
-  for (const file of options.configFiles ?? []) Object.assign(config, await readConfigFile(file));
+  for (const file of options.configFiles ?? [])
+    Object.assign(config, await readConfigFile(file, { ...process.env, ...options.env }));
   const scripts = Array.isArray(config.LuaScripts) ? config.LuaScripts : [];
   if (options.luaScript !== undefined) {
     const path = join(folder, 'script.lua');
@@ -244,14 +245,20 @@ async function writeConfig(
   return path;
 }
 
-/** One file; the paths of its Lua scripts are relative to it, as Orthanc takes them. */
-async function readConfigFile(file: string): Promise<Config> {
+/** One file; the paths of its Lua scripts are relative to it and may hold variables, as Orthanc takes them. */
+async function readConfigFile(file: string, env: NodeJS.ProcessEnv): Promise<Config> {
   const config: unknown = JSON.parse(stripJsonComments(await readFile(file, 'utf8')));
   if (typeof config !== 'object' || config === null) throw new Error(`${file} is no Orthanc configuration`);
   const scripts = 'LuaScripts' in config && Array.isArray(config.LuaScripts) ? config.LuaScripts : null;
   if (scripts === null) return { ...config };
-  const absolute = scripts.map((script) =>
-    isAbsolute(script) || script.startsWith('${') ? script : resolve(dirname(file), script),
-  );
+  const absolute = scripts.map((script) => resolve(dirname(file), substituted(String(script), env)));
   return { ...config, LuaScripts: absolute };
+}
+
+/** `${NAME}` and `${NAME:-default}`. */
+function substituted(text: string, env: NodeJS.ProcessEnv): string {
+  return text.replaceAll(
+    /\$\{(\w+)(?::-([^}]*))?\}/g,
+    (_, name: string, otherwise: string | undefined) => env[name] ?? otherwise ?? '',
+  );
 }
