@@ -57,9 +57,7 @@ function explorer(orthanc: OrthancConfig): string {
 /** The well-known default may be shown; any other password is a secret and stays off the screen. */
 function account({ username, password, passwordVariable }: OrthancConfig, home: string): string {
   if (password === 'orthanc') return `(${username} / orthanc)`;
-  return passwordVariable.startsWith('DDE_')
-    ? `(${username}, password in ${home}/secrets.env)`
-    : `(${username})`;
+  return passwordVariable.startsWith('DDE_') ? `(${username}, see ${home}/secrets.env)` : `(${username})`;
 }
 
 function displayPath(path: string): string {

@@ -32,11 +32,13 @@ export function prepareHome(folder: string, orthancs: readonly string[], freeByt
     for (const path of [folder, home.logs, home.admission, ...orthancs.map((name) => home.storageOf(name))])
       mkdirSync(path, { recursive: true, mode: 0o700 });
     // That a folder exists says nothing about whether we may write into it.
-    writeFileSync(probe, Buffer.alloc(4096), { mode: 0o600 });
+    try {
+      writeFileSync(probe, Buffer.alloc(4096), { mode: 0o600 });
+    } finally {
+      rmSync(probe, { force: true });
+    }
   } catch (error) {
     throw new UserError(`The state folder ${folder} cannot be used: ${whyNot(error)}`, { cause: error });
-  } finally {
-    rmSync(probe, { force: true });
   }
   const disk = statfsSync(folder);
   const free = disk.bavail * disk.bsize;
