@@ -1,4 +1,4 @@
-import { setPriority } from 'node:os';
+import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { warmService } from '../src/farm/service-command.ts';
@@ -103,13 +103,20 @@ ${result.machine}, Orthanc ${result.orthanc}
   closeRoot();
 }
 
-/** The relay that measures lives in this process: it should wait for the service, and not for a turn of its own. */
+/**
+ * The relay that measures lives in this process. It must not wait for a CPU itself, or it would measure that: real-time
+ * priority where this account may have it, not handed on to the senders.
+ */
 function goFirst(): void {
-  try {
-    setPriority(-10);
-  } catch {
-    say('  this account may not raise priorities: times include waiting for the CPU');
-  }
+  const { status } = spawnSync('chrt', [
+    '--reset-on-fork',
+    '--all-tasks',
+    '--fifo',
+    '--pid',
+    '1',
+    String(process.pid),
+  ]);
+  if (status !== 0) say('  priority cannot be raised here: times include waiting for a CPU');
 }
 
 async function sendAll(farm: Farm, work: readonly Work[]): Promise<Sent[]> {
