@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -70,6 +70,26 @@ describe('a farm at rest', () => {
     const wrong = await dde(['check'], { DDE_FRONT_PASSWORD: 'another' });
     expect(wrong.code).toBe(1);
     expect(wrong.out).toContain('refuses');
+  });
+
+  test('the committed files are what the committed topology says', async () => {
+    const checked = await dde(['generate', '--check'], {
+      DDE_TOPOLOGY: join(root, 'orthanc-config', 'topology.yaml'),
+    });
+    expect(checked, checked.out).toMatchObject({ code: 0 });
+  });
+
+  test('a generated file that was edited by hand is named, and left as it is until told otherwise', async () => {
+    const file = join(dirname(farm.topology.file), 'front.json');
+    const generated = await readFile(file, 'utf8');
+    await writeFile(file, generated.replace('"SaveJobs": false', '"SaveJobs": true'));
+    const stale = await dde(['generate', '--check']);
+    expect(stale.code).toBe(1);
+    expect(stale.out).toContain('front.json');
+    expect((await dde(['check'])).code).toBe(1);
+    expect((await dde(['generate'])).code).toBe(0);
+    expect(await readFile(file, 'utf8')).toBe(generated);
+    expect((await dde(['generate', '--check'])).code).toBe(0);
   });
 
   test('a backend is drained and made ready again', async () => {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { z } from 'zod';
 import { queueAnswer, readyAnswer } from '../../admin/schemas.ts';
 import { prepareFiles } from '../../farm/generated.ts';
 import { createOrthanc } from '../../orthanc/client.ts';
@@ -118,6 +119,9 @@ function tooOld(version: string): boolean {
   return false;
 }
 
+/** Longer than the service itself waits for a front. */
+const limitMs = 10_000;
+
 async function checkService(context: CliContext, options: ServiceOptions): Promise<Finding> {
   let name = 'service';
   let version: string | null = null;
@@ -125,10 +129,9 @@ async function checkService(context: CliContext, options: ServiceOptions): Promi
   try {
     const service = connectService(context, options);
     name = service.url;
-    // Readiness needs no token; the queue does, and so shows that the token is right. Not ready, the service says so by the
-    // queue's answer or by 503, which arrives here as what is missing.
+    // Readiness needs no token; the queue does, and so shows that the token is right.
     await service.get('/api/v1/queue', queueAnswer);
-    const ready = await service.get('/readyz', readyAnswer);
+    const ready = await readiness(service.url);
     version = ready.version;
     problems = ready.missing;
   } catch (error) {
@@ -142,4 +145,16 @@ function checkFiles(context: CliContext): Finding {
   const files = prepareFiles(context.environment());
   const problems = files.stale().map((file) => `${file} is stale; run "dde generate"`);
   return { kind: 'files', name: files.topologyFile, version: null, problems };
+}
+
+/** What is missing comes with status 503, and is an answer all the same. */
+async function readiness(url: string): Promise<z.output<typeof readyAnswer>> {
+  const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(limitMs) }).catch(
+    (error: unknown) => {
+      throw new UserError(`The service does not say whether it is ready (${url}/readyz).`, { cause: error });
+    },
+  );
+  const parsed = readyAnswer.safeParse(await answer.json());
+  if (!parsed.success) throw new UserError(`What answers at ${url}/readyz is not this service.`);
+  return parsed.data;
 }

@@ -40,19 +40,21 @@ export function registerSend(program: Command, context: CliContext): void {
           : null;
       bar?.start(found.files.length, 0);
       const sent = await uploadAll(service, found.files, () => bar?.increment()).finally(() => bar?.stop());
-      const studies = await whereabouts(service, [...sent.studies.keys()], seconds * 1000);
+      const studies = await whereabouts(service, sent.studies, seconds * 1000);
       const notTaken = [...found.unreadable, ...sent.refused];
-      if (notTaken.length > 0) context.exitWith(1);
-      const rows = [...sent.studies].map(([studyInstanceUID, files]) => {
+      const rows = [...sent.studies].map(([studyInstanceUID, instances]) => {
         const study = studies.get(studyInstanceUID) ?? null;
         return {
           studyInstanceUID,
           backend: study?.backend ?? null,
-          files,
+          images: instances.size,
+          proven: isProven(study, instances.size),
           state: study?.state ?? null,
           waiting: study?.waiting ?? null,
         };
       });
+      const unproven = options.wait !== false && rows.some((row) => !row.proven);
+      if (notTaken.length > 0 || unproven) context.exitWith(1);
       if (options.json === true) {
         const { taken, alreadyStored, unknownStudy, skipped } = sent;
         out.json({ taken, alreadyStored, unknownStudy, studies: rows, notTaken, skipped });
@@ -64,12 +66,23 @@ export function registerSend(program: Command, context: CliContext): void {
       if (rows.length > 0) {
         out.line();
         out.table(
-          ['STUDY', 'BACKEND', 'FILES', 'STATE'],
-          rows.map((row) => [row.studyInstanceUID, row.backend, row.files, row.state ?? 'not announced yet']),
+          ['STUDY', 'BACKEND', 'IMAGES', 'STATE'],
+          rows.map((row) => [
+            row.studyInstanceUID,
+            row.backend,
+            row.images,
+            row.state ?? 'not announced yet',
+          ]),
           { right: [2] },
         );
         for (const row of rows)
           if (row.waiting !== null) out.line(`${row.studyInstanceUID} waits: ${row.waiting}`);
+      }
+      if (sent.alreadyStored > 0) {
+        out.line();
+        out.line(
+          `${counted(sent.alreadyStored, 'file')} had an identifier that the front held already: it keeps the content it has.`,
+        );
       }
       const others = [...notTaken, ...sent.skipped];
       if (others.length > 0) {
@@ -82,21 +95,32 @@ export function registerSend(program: Command, context: CliContext): void {
     });
 }
 
-/** Study → what the service last said of it; null: nothing yet. Asks until each is proven or the time is up, once at least. */
+/** Study → what the service last said of it; null: nothing yet. Asks until each has ended or the time is up, once at least. */
 async function whereabouts(
   service: ServiceClient,
-  uids: readonly string[],
+  sent: ReadonlyMap<string, ReadonlySet<string>>,
   limitMs: number,
 ): Promise<ReadonlyMap<string, StudyAnswer | null>> {
   const known = new Map<string, StudyAnswer | null>();
   const end = performance.now() + limitMs;
+  const open = (): string[] =>
+    [...sent].filter(([uid, { size }]) => !hasEnded(known.get(uid) ?? null, size)).map(([uid]) => uid);
   for (;;) {
-    for (const uid of uids) if (!isDone(known.get(uid))) known.set(uid, await findStudy(service, uid));
-    if (uids.every((uid) => isDone(known.get(uid))) || performance.now() >= end) return known;
+    for (const uid of open()) known.set(uid, await findStudy(service, uid));
+    if (open().length === 0 || performance.now() >= end) return known;
     await wait(pollMs);
   }
 }
 
-function isDone(study: StudyAnswer | null | undefined): boolean {
-  return study?.state === 'verified' || study?.state === 'removed' || study?.state === 'quarantined';
+/** Nothing more will come of waiting: all that was sent is accounted for. Fewer are known while announcements are on their way. */
+function hasEnded(study: StudyAnswer | null, images: number): boolean {
+  return (
+    study !== null &&
+    study.instances.received >= images &&
+    (study.state === 'verified' || study.state === 'removed' || study.state === 'quarantined')
+  );
+}
+
+function isProven(study: StudyAnswer | null, images: number): boolean {
+  return hasEnded(study, images) && study?.state !== 'quarantined';
 }

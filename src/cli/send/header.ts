@@ -7,6 +7,8 @@ dcmjs.log.getLogger('validation.dcmjs').setLevel('silent');
 
 /** The study's UID stands near the beginning; a file whose first part is longer than this is sent without knowing its study. */
 const headerBytes = 256 * 1024;
+/** Named in the file's first hundreds of bytes. */
+const deflated = '1.2.840.10008.1.2.1.99';
 const dicomdir = '1.2.840.10008.1.3.10';
 
 export interface Header {
@@ -33,6 +35,10 @@ export async function readHeader(path: string): Promise<Header> {
 }
 
 function parse(buffer: ArrayBuffer): Header {
+  // dcmjs inflates such a file whole, and a small one may hold gigabytes of zeros. It is sent without knowing its study.
+  if (Buffer.from(buffer, 0, Math.min(buffer.byteLength, 1024)).includes(deflated)) {
+    return { studyUid: null, dicomdir: false };
+  }
   try {
     const { meta, dict } = dcmjs.data.DicomMessage.readFile(buffer, {
       untilTag: '0020000E',

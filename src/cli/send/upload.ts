@@ -6,8 +6,8 @@ import { type Header, readHeader } from './header.ts';
 import type { FoundFile, LeftOut } from './walk.ts';
 
 export interface Uploaded {
-  /** Study → files of it a front took. */
-  readonly studies: ReadonlyMap<string, number>;
+  /** Study → the instances of it that a front took, by Orthanc's identifier: the same image in two files is one. */
+  readonly studies: ReadonlyMap<string, ReadonlySet<string>>;
   readonly taken: number;
   /** Taken by a front whose study could not be read here. */
   readonly unknownStudy: number;
@@ -27,7 +27,7 @@ export async function uploadAll(
   files: readonly FoundFile[],
   done: (file: FoundFile) => void,
 ): Promise<Uploaded> {
-  const studies = new Map<string, number>();
+  const studies = new Map<string, Set<string>>();
   const refused: LeftOut[] = [];
   const skipped: LeftOut[] = [];
   const count = { taken: 0, unknownStudy: 0, alreadyStored: 0 };
@@ -45,11 +45,11 @@ export async function uploadAll(
       skipped.push({ path: file.path, reason: 'is a DICOMDIR: it lists images and is none' });
       return;
     }
-    const { status } = await upload(service, file);
+    const { status, orthancId } = await upload(service, file);
     count.taken++;
     if (status === 'AlreadyStored') count.alreadyStored++;
     if (header.studyUid === null) count.unknownStudy++;
-    else studies.set(header.studyUid, (studies.get(header.studyUid) ?? 0) + 1);
+    else studies.set(header.studyUid, (studies.get(header.studyUid) ?? new Set()).add(orthancId));
   }
 
   const next = files.values();
