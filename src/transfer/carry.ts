@@ -12,8 +12,10 @@ import type {
   FailureCode,
   Transfer,
 } from '../study.ts';
+import { createConflicts } from './conflict.ts';
 import type { FrontRest } from './front-rest.ts';
 import { backendFailure, frontFailure, judge, nextTry, retry, totalBytes } from './outcome.ts';
+import { RefusalCount } from './refusals.ts';
 
 export interface CarryDeps {
   readonly ledger: Ledger;
@@ -57,6 +59,7 @@ interface Trouble {
 export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: AbortSignal) => Promise<void> {
   const { ledger, pool, frontRest, clock, log, metrics } = deps;
   const refusals = new RefusalCount();
+  const conflicts = createConflicts(deps);
 
   return async function carry(transfer, signal) {
     const front = need(deps.fronts, transfer.front);
@@ -127,14 +130,12 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
               open.push(delivery);
               break;
             case 'conflict': {
-              const outcome = await resolveConflict(
-                backend,
-                delivery,
-                verdict,
-                conflictMayBeReplaced,
-                sizes,
+              const bytes = sizes.get(delivery.orthancId) ?? null;
+              const outcome = await conflicts.resolve(backend, delivery, verdict, {
+                mayReplace: conflictMayBeReplaced,
+                bytes,
                 signal,
-              );
+              });
               if (outcome === 'send') open.push(delivery);
               else outcomes.set(delivery.id, outcome);
               break;
@@ -229,39 +230,6 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
         front: transfer.front,
         code: error.code,
       });
-    }
-  }
-
-  async function resolveConflict(
-    backend: Orthanc,
-    delivery: Delivery,
-    verdict: { readonly front: string; readonly backend: string },
-    mayReplace: boolean,
-    sizes: ReadonlyMap<string, number>,
-    signal: AbortSignal,
-  ): Promise<DeliveryOutcome | 'send'> {
-    const detail = `${backend.name} holds other content (MD5 ${verdict.backend}) than the front (MD5 ${verdict.front})`;
-    const note = (kind: string, text: string): void => {
-      ledger.addEvent(delivery.studyUid, { at: clock(), kind, text: `${delivery.orthancId}: ${text}` });
-      log.warn(`conflict: ${kind}`, {
-        study: delivery.studyUid,
-        instance: delivery.orthancId,
-        backend: backend.name,
-      });
-    };
-    switch (deps.conflict) {
-      case 'quarantine':
-        note('conflict-quarantined', `${detail}; kept on the front until a person decides`);
-        return { kind: 'quarantine', code: 'conflict', detail };
-      case 'keep':
-        // Written before the receipt, so that a crash in between can only say it twice.
-        note('conflict-kept', `${detail}; the backend's stands`);
-        return { kind: 'proven', md5: verdict.backend, bytes: sizes.get(delivery.orthancId) ?? null };
-      case 'replace':
-        if (!mayReplace) return retry('conflict', detail, clock());
-        note('conflict-replaced', `${detail}; the front's replaces it`);
-        await backend.delete(delivery.orthancId, { signal });
-        return 'send';
     }
   }
 
@@ -373,31 +341,6 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
       retryInMs: Math.max(0, until - end.now),
     });
     deps.onBackendTrouble(transfer.backend);
-  }
-}
-
-/**
- * Counts how often an instance was refused alone since its backend last took another. In memory only: after a restart the
- * counting begins anew, which costs a few tries and loses nothing.
- */
-class RefusalCount {
-  readonly #refused = new Map<number, { times: number; last: EpochMs }>();
-  readonly #proven = new Map<string, EpochMs>();
-
-  provenOn(backend: string, now: EpochMs): void {
-    this.#proven.set(backend, now);
-  }
-
-  count(instance: number, backend: string, now: EpochMs): number {
-    const before = this.#refused.get(instance);
-    const tookOthers = before !== undefined && (this.#proven.get(backend) ?? 0) >= before.last;
-    const times = before === undefined ? 1 : before.times + (tookOthers ? 1 : 0);
-    this.#refused.set(instance, { times, last: now });
-    return times;
-  }
-
-  forget(instance: number): void {
-    this.#refused.delete(instance);
   }
 }
 

@@ -1,8 +1,10 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { BackendPool } from '../backends/pool.ts';
 import { type ClaimLimits, type Ledger, LedgerError } from '../ledger/ledger.ts';
 import type { Logger } from '../log.ts';
 import type { Clock, EpochMs, Transfer } from '../study.ts';
 import type { FrontRest } from './front-rest.ts';
+import { retry } from './outcome.ts';
 
 export interface LanesDeps {
   readonly ledger: Ledger;
@@ -43,6 +45,7 @@ export function createLanes(deps: LanesDeps): Lanes {
   const woken = new Set<string>();
   const alarms = new Map<string, NodeJS.Timeout>();
   const abort = new AbortController();
+  const stopping = new AbortController();
   let stopped = false;
 
   function wake(backend: string): void {
@@ -85,15 +88,7 @@ export function createLanes(deps: LanesDeps): Lanes {
     frontRest.began(transfer.front);
     const done = deps
       .carry(transfer, abort.signal)
-      .catch((error: unknown) => {
-        // The transfer stays open in the ledger. Ending it blindly could forget an instance; it is taken up at the next start.
-        log.error('transfer could not be concluded', {
-          transfer: transfer.id,
-          backend: transfer.backend,
-          code: error instanceof LedgerError ? error.code : 'failed',
-          detail: error instanceof Error ? error.message : String(error),
-        });
-      })
+      .catch((error: unknown) => giveBack(transfer, error))
       .finally(() => {
         underWay.delete(done);
         frontRest.ended(transfer.front);
@@ -101,6 +96,33 @@ export function createLanes(deps: LanesDeps): Lanes {
         wake(transfer.backend);
       });
     underWay.add(done);
+  }
+
+  /**
+   * A transfer whose end could not be written, on a full disk for one, is written as interrupted as soon as the ledger takes
+   * it: its instances go back into the queue, and the backend is asked what it has. Ending it in any other way could
+   * forget one. If the service stops before, the next start does the same.
+   */
+  async function giveBack(transfer: Transfer, error: unknown): Promise<void> {
+    log.error('transfer could not be concluded', {
+      transfer: transfer.id,
+      backend: transfer.backend,
+      code: error instanceof LedgerError ? error.code : 'failed',
+      detail: error instanceof Error ? error.message : String(error),
+    });
+    const detail = 'its end could not be written';
+    while (!stopped) {
+      const now = clock();
+      const outcomes = new Map(transfer.deliveries.map(({ id }) => [id, retry('interrupted', detail, now)]));
+      try {
+        const end = { at: now, code: 'interrupted', detail, bytesSent: 0, instancesSent: 0 };
+        ledger.conclude(transfer.id, end, outcomes);
+        return;
+      } catch (again) {
+        if (!(again instanceof LedgerError)) throw again;
+      }
+      await pause(ledgerPauseMs, undefined, { signal: stopping.signal }).catch(() => undefined);
+    }
   }
 
   /** One alarm a backend: the earliest that is wanted. */
@@ -126,6 +148,7 @@ export function createLanes(deps: LanesDeps): Lanes {
     },
     async stop(graceMs) {
       stopped = true;
+      stopping.abort();
       for (const timer of alarms.values()) clearTimeout(timer);
       alarms.clear();
       const grace = setTimeout(() => abort.abort(), graceMs);
