@@ -36,11 +36,27 @@ const pauseMs = 5000;
 export function createSettler(deps: SettlerDeps): Settler {
   const { ledger, fronts, clock, log, metrics } = deps;
   const pausedUntil = new Map<string, number>();
+  const unwritten: (() => void)[] = [];
   let running: Promise<void> | null = null;
   let timer: NodeJS.Timeout | null = null;
   let stopped = false;
 
+  /**
+   * Writes what became of a removal. A ledger that cannot take it now, on a full disk for one, is asked again at the next
+   * sweep: otherwise the instances would stand as `removing` until the next start.
+   */
+  function write(what: () => void): void {
+    try {
+      what();
+    } catch (error) {
+      if (!(error instanceof LedgerError)) throw error;
+      unwritten.push(what);
+      log.error('the end of a removal could not be written', { code: error.code, detail: error.message });
+    }
+  }
+
   async function sweepOnce(): Promise<void> {
+    for (const what of unwritten.splice(0)) write(what);
     for (;;) {
       const before = clock() - deps.settleMs;
       const studies = ledger.settled(before, studiesAtATime);
@@ -55,7 +71,12 @@ export function createSettler(deps: SettlerDeps): Settler {
         await setImmediate();
       }
       if (perFront.size === 0) return;
-      await ledger.durable();
+      try {
+        await ledger.durable();
+      } catch (error) {
+        for (const [front, ids] of perFront) write(() => ledger.removalFailed(front, ids, clock()));
+        throw error;
+      }
       const all = await Promise.all([...perFront].map(([front, ids]) => remove(front, ids)));
       // A front that refuses would be asked again at once, and for ever, by going on here.
       if (stopped || studies.length < studiesAtATime || all.includes(false)) return;
@@ -65,7 +86,7 @@ export function createSettler(deps: SettlerDeps): Settler {
   async function remove(name: string, ids: readonly string[]): Promise<boolean> {
     const front = fronts.get(name);
     if (front === undefined || (pausedUntil.get(name) ?? 0) > clock()) {
-      ledger.removalFailed(name, ids, clock());
+      write(() => ledger.removalFailed(name, ids, clock()));
       return false;
     }
     for (let from = 0; from < ids.length; from += idsAtATime) {
@@ -75,7 +96,7 @@ export function createSettler(deps: SettlerDeps): Settler {
       } catch (error) {
         if (!(error instanceof OrthancError)) throw error;
         // It may have deleted some: back to `held`, and reconciling finds what is really gone.
-        ledger.removalFailed(name, ids.slice(from), clock());
+        write(() => ledger.removalFailed(name, ids.slice(from), clock()));
         pausedUntil.set(name, clock() + pauseMs);
         metrics.removalFailures.inc({ front: name });
         log.warn('removal failed', {
@@ -86,7 +107,7 @@ export function createSettler(deps: SettlerDeps): Settler {
         });
         return false;
       }
-      ledger.removed(name, part, clock());
+      write(() => ledger.removed(name, part, clock()));
       log.debug('removed from the front', { front: name, instances: part.length });
     }
     return true;

@@ -1,10 +1,15 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { LedgerError } from '../../src/ledger/ledger.ts';
+import { LedgerError, type NewDecision } from '../../src/ledger/ledger.ts';
 import { silentLogger } from '../../src/log.ts';
+import { createMetrics } from '../../src/metrics.ts';
+import { createOrthanc } from '../../src/orthanc/client.ts';
 import type { Transfer } from '../../src/study.ts';
 import { createFrontRest } from '../../src/transfer/front-rest.ts';
 import { createLanes, type Lanes } from '../../src/transfer/lanes.ts';
+import { createSettler } from '../../src/transfer/settle.ts';
 import { arrival, backendConfig, type Rig, rig } from '../backends/rig.ts';
+import { startOrthanc } from '../support/orthanc-process.ts';
+import { makeInstance } from '../support/synthetic.ts';
 import { until } from '../support/wait.ts';
 
 let bench: Rig;
@@ -45,16 +50,7 @@ test('a transfer whose end the ledger could not take goes back into the queue, a
     log: silentLogger(),
   });
   ledger.received(arrival('1.2.3'), time.clock());
-  ledger.decide({
-    studyUid: '1.2.3',
-    copy: 0,
-    at: time.clock(),
-    policy: 'round-robin',
-    kind: 'placed',
-    backend: 'orthanc1',
-    reason: 'for a test',
-    considered: [],
-  });
+  ledger.decide(placedOn('orthanc1', '1.2.3'));
   pool.observed('orthanc1', { at: time.clock(), up: true, reason: null, latencyMs: 1 });
   lanes.wakeAll();
   await until(() => ledger.study('1.2.3')?.instances.verified === 1, { what: 'it to be proven' });
@@ -62,3 +58,59 @@ test('a transfer whose end the ledger could not take goes back into the queue, a
   expect(carried[1]?.deliveries[0]).toMatchObject({ askFirst: true });
   expect(ledger.queue().instances).toBe(0);
 });
+
+test('a removal whose end the ledger could not take is written at the next sweep', async () => {
+  const { ledger, time } = bench;
+  await using front = await startOrthanc({ name: 'front' });
+  const image = makeInstance({ seed: 'removal' });
+  await front.fetch('/instances', { method: 'POST', body: new Uint8Array(image.file) });
+  ledger.received(arrival(image.studyUid, { orthancId: image.orthancId }), time.clock());
+  ledger.decide(placedOn('orthanc1', image.studyUid));
+  const transfer = ledger.claim('orthanc1', { instances: 50, bytes: 64_000_000 }, time.clock());
+  const outcomes = new Map(
+    transfer?.deliveries.map(({ id }) => [id, { kind: 'proven', md5: image.md5, bytes: null } as const]),
+  );
+  const end = { at: time.clock(), code: 'done', detail: '', bytesSent: 1, instancesSent: 1 };
+  ledger.conclude(transfer?.id ?? 0, end, outcomes);
+
+  let failures = 1;
+  const orthanc = createOrthanc({ ...front, requestTimeoutMs: 5000 });
+  const settler = createSettler({
+    ledger: {
+      ...ledger,
+      removed: (...args) => {
+        if (failures-- > 0) throw new LedgerError('full', 'no space left');
+        ledger.removed(...args);
+      },
+    },
+    fronts: new Map([['front', orthanc]]),
+    settleMs: 0,
+    clock: () => time.clock() + 1,
+    log: silentLogger(),
+    metrics: createMetrics(),
+  });
+  try {
+    await settler.sweep();
+    expect(await (await front.fetch('/instances')).json()).toEqual([]);
+    expect(ledger.study(image.studyUid)?.instances.removed).toBe(0);
+    await settler.sweep();
+    expect(ledger.study(image.studyUid)).toMatchObject({ state: 'removed', instances: { removed: 1 } });
+  } finally {
+    await settler.stop();
+    orthanc.close();
+  }
+});
+
+function placedOn(backend: string, studyUid: string): NewDecision {
+  const at = bench.time.clock();
+  return {
+    studyUid,
+    copy: 0,
+    at,
+    policy: 'round-robin',
+    kind: 'placed',
+    backend,
+    reason: 'for a test',
+    considered: [],
+  };
+}
