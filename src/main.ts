@@ -48,6 +48,12 @@ async function main(): Promise<void> {
     hookToken: environment.hookToken,
     version: packageVersion(environment.project),
     log,
+    onDurabilityLost: (error) => {
+      say(
+        `The disk under the ledger failed a write (${error.message}); what is really on it is read by starting anew.`,
+      );
+      process.exit(1);
+    },
   });
   if (asked !== null) end(service);
 }

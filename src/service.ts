@@ -11,7 +11,7 @@ import { policyNamed } from './decision/policies.ts';
 import { createAdmission } from './intake/admission.ts';
 import { createHook } from './intake/hook.ts';
 import { createReconciler } from './intake/reconciler.ts';
-import type { Ledger } from './ledger/ledger.ts';
+import type { Ledger, LedgerError } from './ledger/ledger.ts';
 import { lockLedger } from './ledger/lock.ts';
 import { openLedger } from './ledger/open.ts';
 import type { Logger } from './log.ts';
@@ -35,6 +35,8 @@ export interface ServiceOptions {
   readonly log: Logger;
   readonly clock?: Clock;
   readonly random?: () => number;
+  /** The disk under the ledger failed a write. Nothing is sent or removed any more; whoever runs the service starts it anew. */
+  readonly onDurabilityLost: (error: LedgerError) => void;
 }
 
 export interface Service {
@@ -69,7 +71,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     const file = join(options.home, 'ledger.sqlite');
     const lock = lockLedger(file);
     undo.push(() => lock.release());
-    const ledger = openLedger(file);
+    const ledger = openLedger(file, {
+      onCheckpointFailure: (error) => log.error('checkpoint of the ledger failed', { detail: String(error) }),
+      onDurabilityLost: options.onDurabilityLost,
+    });
     undo.push(() => ledger.close());
     const recovered = ledger.recover(clock());
     if (recovered.interruptedTransfers + recovered.provenAnew > 0) {
@@ -91,6 +96,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       random,
       log,
     });
+    undo.push(() => pool.close());
     const poller = createPoller({
       orthancs: new Map([...fronts, ...backends]),
       pool,

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { BackendStatus, Sendable } from '../backends/pool.ts';
+import type { BackendStatus } from '../backends/pool.ts';
 import type {
   HistoryPoint,
   Ledger,
@@ -154,7 +154,7 @@ export function presentReceipt(
 /** @param sendable why nothing goes to a backend now */
 export function presentQueue(
   queue: QueueView,
-  sendable: (backend: string) => Sendable,
+  held: (backend: string) => string | null,
   now: EpochMs,
 ): QueueAnswer {
   return {
@@ -165,21 +165,18 @@ export function presentQueue(
     quarantined: queue.quarantined,
     unplacedStudies: queue.unplacedStudies,
     settling: queue.settling,
-    backends: queue.backends.map((load) => {
-      const send = sendable(load.backend);
-      return {
-        backend: load.backend,
-        studies: load.studies,
-        instances: load.instances,
-        bytes: load.bytes,
-        oldestAt: isoOrNull(load.oldestAt),
-        sending: load.sending,
-        retrying: load.retrying,
-        nextAttemptAt: isoOrNull(load.nextAttemptAt),
-        lastFailure: load.lastFailure,
-        held: send.ok ? null : send.reason,
-      };
-    }),
+    backends: queue.backends.map((load) => ({
+      backend: load.backend,
+      studies: load.studies,
+      instances: load.instances,
+      bytes: load.bytes,
+      oldestAt: isoOrNull(load.oldestAt),
+      sending: load.sending,
+      retrying: load.retrying,
+      nextAttemptAt: isoOrNull(load.nextAttemptAt),
+      lastFailure: load.lastFailure,
+      held: held(load.backend),
+    })),
   };
 }
 

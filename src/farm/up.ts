@@ -60,6 +60,8 @@ export async function up(read: () => Environment, out: UpOutput, options: UpOpti
       out.note(`wrote ${file}, which was not what the topology says`);
     const members = membersOf(topology, environment, home, options);
     await checkPorts(wantedPorts(topology), environment.topologyFile);
+    // Not worth failing for: a cold start takes longer and more memory.
+    if (options.service === undefined) warmService(environment.project);
     return await runInForeground(createFarm(members, { say: (line) => out.note(line) }), () =>
       out.line(banner(topology, environment, (text) => out.colour.bold(text))),
     );
@@ -131,8 +133,6 @@ function membersOf(
     base: environment.variables,
   };
   const command = serviceCommand(environment.project);
-  // Not worth failing for: a cold start takes longer and more memory.
-  if (options.service === undefined) warmService(environment.project);
   return [
     ...topology.backends.filter(isLocal).map(
       (backend): Member => ({

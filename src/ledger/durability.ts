@@ -23,13 +23,18 @@ const fdatasyncOf = promisify(fdatasync);
  */
 export class Durability {
   readonly #fd: number;
+  readonly #onLost: (error: LedgerError) => void;
   #running: Promise<void> | null = null;
   #next: Promise<void> | null = null;
   #broken: LedgerError | null = null;
   #closed = false;
 
-  /** @param databaseFile with its -wal file already there */
-  constructor(databaseFile: string) {
+  /**
+   * @param databaseFile with its -wal file already there
+   * @param onLost told once when an fsync has failed
+   */
+  constructor(databaseFile: string, onLost: (error: LedgerError) => void) {
+    this.#onLost = onLost;
     syncFolder(dirname(databaseFile));
     this.#fd = openSync(`${databaseFile}-wal`, 'r');
   }
@@ -75,6 +80,7 @@ export class Durability {
       await fdatasyncOf(this.#fd);
     } catch (error) {
       this.#broken = toLedgerError(error);
+      this.#onLost(this.#broken);
       throw this.#broken;
     }
   }

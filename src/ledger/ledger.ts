@@ -152,8 +152,6 @@ export interface TransferLedger {
   removed(front: string, orthancIds: readonly string[], now: EpochMs): void;
   /** The front did not answer, or said no: back to `held`; the next sweep tries again. */
   removalFailed(front: string, orthancIds: readonly string[], now: EpochMs): void;
-  /** Earliest `last news` of a study that holds something on a front and has nothing outstanding; null: none. */
-  oldestSettling(): EpochMs | null;
 }
 
 export interface BackendSetting {

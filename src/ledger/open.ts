@@ -6,7 +6,7 @@ import { Durability } from './durability.ts';
 import { toLedgerError } from './errors.ts';
 import { createHistory } from './history.ts';
 import { createIntake } from './intake.ts';
-import type { Ledger } from './ledger.ts';
+import type { Ledger, LedgerError } from './ledger.ts';
 import { migrate } from './migrations.ts';
 import { createTransfers } from './transfers.ts';
 import { createViews } from './views.ts';
@@ -15,6 +15,8 @@ export interface LedgerOptions {
   readonly checkpoint?: CheckpointLimits;
   /** A checkpoint failed: nothing is lost, and the log grows until one succeeds. */
   readonly onCheckpointFailure?: (error: unknown) => void;
+  /** An fsync failed: `durable()` refuses from now on, and only opening the ledger anew helps. */
+  readonly onDurabilityLost?: (error: LedgerError) => void;
 }
 
 /**
@@ -43,7 +45,7 @@ function compose(connection: Connection, file: string, options: LedgerOptions): 
     ...createHistory(connection),
     ...createViews(connection),
   };
-  const durability = new Durability(file);
+  const durability = new Durability(file, options.onDurabilityLost ?? (() => undefined));
   const checkpointer = new Checkpointer(
     connection,
     file,

@@ -59,9 +59,6 @@ export const transfersSql = {
   settled: `
     SELECT uid FROM studies WHERE held > 0 AND outstanding = 0 AND assigned >= copies AND last_news_at <= @before
     ORDER BY last_news_at, id LIMIT @limit`,
-  oldestSettling: `
-    SELECT last_news_at AS at FROM studies WHERE held > 0 AND outstanding = 0 AND assigned >= copies
-    ORDER BY last_news_at, id LIMIT 1`,
   settledStudy: `
     SELECT id FROM studies WHERE uid = @studyUid AND held > 0 AND outstanding = 0 AND assigned >= copies AND last_news_at <= @before`,
   beginRemoval: `
@@ -102,7 +99,6 @@ export function createTransfers(connection: Connection): TransferLedger {
     quarantine: connection.prepare(transfersSql.quarantine),
     noteFailure: connection.prepare(transfersSql.noteFailure),
     settled: connection.prepare<{ uid: string }>(transfersSql.settled),
-    oldestSettling: connection.prepare<{ at: number }>(transfersSql.oldestSettling),
     settledStudy: connection.prepare<{ id: number }>(transfersSql.settledStudy),
     beginRemoval: connection.prepare<{ front: string; orthancId: string }>(transfersSql.beginRemoval),
     endRemoval: connection.prepare(transfersSql.endRemoval),
@@ -200,8 +196,6 @@ export function createTransfers(connection: Connection): TransferLedger {
 
     settled: (before, limit) =>
       connection.read(() => sql.settled.all({ before, limit }).map((row) => row.uid)),
-
-    oldestSettling: () => connection.read(() => sql.oldestSettling.get()?.at ?? null),
 
     beginRemoval: (studyUid, before, now) =>
       connection.write(() => {

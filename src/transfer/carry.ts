@@ -62,8 +62,6 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
   const conflicts = createConflicts(deps);
 
   return async function carry(transfer, signal) {
-    const front = need(deps.fronts, transfer.front);
-    const backend = need(deps.backends, transfer.backend);
     const outcomes = new Map<number, DeliveryOutcome>();
     const settle = (
       deliveries: readonly Delivery[],
@@ -79,6 +77,8 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
     let backendAnswered = false;
 
     try {
+      const front = need(deps.fronts, transfer.front);
+      const backend = need(deps.backends, transfer.backend);
       // Nothing is sent for an assignment that a power cut could still undo.
       const [sizes] = await Promise.all([
         front.sizes(
@@ -344,8 +344,11 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
   }
 }
 
+/** One that has left the topology is to the images that wait for it like one that does not answer: it may come back. */
 function need(map: ReadonlyMap<string, Orthanc>, name: string): Orthanc {
   const orthanc = map.get(name);
-  if (orthanc === undefined) throw new Error(`no Orthanc named ${name} in the topology`);
+  if (orthanc === undefined) {
+    throw new OrthancError(name, 'unreachable', `${name} is not in the topology any more`);
+  }
   return orthanc;
 }

@@ -112,6 +112,8 @@ export function createLanes(deps: LanesDeps): Lanes {
     });
     const detail = 'its end could not be written';
     while (!stopped) {
+      // Before the first time too: whatever it was, at once it would be the same again.
+      await pause(ledgerPauseMs, undefined, { signal: stopping.signal }).catch(() => undefined);
       const now = clock();
       const outcomes = new Map(transfer.deliveries.map(({ id }) => [id, retry('interrupted', detail, now)]));
       try {
@@ -121,7 +123,6 @@ export function createLanes(deps: LanesDeps): Lanes {
       } catch (again) {
         if (!(again instanceof LedgerError)) throw again;
       }
-      await pause(ledgerPauseMs, undefined, { signal: stopping.signal }).catch(() => undefined);
     }
   }
 

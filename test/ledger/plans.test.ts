@@ -14,7 +14,6 @@ import { viewsSql } from '../../src/ledger/views.ts';
 const indexes: Record<string, readonly string[]> = {
   unplaced: ['studies_unplaced'],
   settled: ['studies_settling'],
-  oldestSettling: ['studies_settling'],
   wake: ['deliveries_delayed'],
   ready: ['deliveries_ready'],
   oldestOfNextFront: ['deliveries_ready'],

@@ -52,6 +52,9 @@ beforeAll(async () => {
     hookToken: 'hook-token-of-this-test-farm',
     version: 'test',
     log: silentLogger(),
+    onDurabilityLost: (error) => {
+      throw error;
+    },
   });
   await frontsEmpty(farm);
 });

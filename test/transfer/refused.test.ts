@@ -41,6 +41,9 @@ test('an instance that its backend refuses is singled out and kept for a person;
     hookToken: 'hook-token-of-this-test-farm',
     version: 'test',
     log: silentLogger(),
+    onDurabilityLost: (error) => {
+      throw error;
+    },
     random: () => 0,
   });
   try {

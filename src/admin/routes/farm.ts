@@ -1,4 +1,5 @@
 import type { AdminDeps } from '../deps.ts';
+import { heldBack } from '../held.ts';
 import { defaultLimit, historyPage, resolutionFor } from '../paging.ts';
 import {
   explorerPage,
@@ -125,14 +126,7 @@ export function farmRoutes(
       answer: queueAnswer,
       handle: () => {
         const now = clock();
-        return presentQueue(
-          ledger.queue(),
-          (name) =>
-            pool.status(name) === null
-              ? { ok: false, reason: 'not in the topology any more', until: null }
-              : pool.sendable(name, now),
-          now,
-        );
+        return presentQueue(ledger.queue(), (name) => heldBack(pool, name, now), now);
       },
     }),
     route({

@@ -1,6 +1,7 @@
 import type { StudyFilter } from '../../ledger/ledger.ts';
 import type { AdminDeps } from '../deps.ts';
 import type { ExplorerLinks } from '../explorer.ts';
+import { heldBack } from '../held.ts';
 import { defaultLimit } from '../paging.ts';
 import { presentDecision, presentEvent, presentReceipt, presentStudy } from '../present.ts';
 import { Problem } from '../problems.ts';
@@ -23,10 +24,7 @@ export function studyRoutes(
   { ledger, pool, clock }: Pick<AdminDeps, 'ledger' | 'pool' | 'clock'>,
   links: ExplorerLinks,
 ): readonly Route[] {
-  function held(backend: string): string | null {
-    const sendable = pool.sendable(backend, clock());
-    return sendable.ok ? null : sendable.reason;
-  }
+  const held = (backend: string): string | null => heldBack(pool, backend, clock());
 
   function known(uid: string) {
     const study = ledger.study(uid);

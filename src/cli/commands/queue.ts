@@ -1,8 +1,15 @@
 import type { Command } from 'commander';
-import { pageOf, quarantineAnswer, queueAnswer } from '../../admin/schemas.ts';
+import { pageOf, type QueueAnswer, quarantineAnswer, queueAnswer } from '../../admin/schemas.ts';
 import { connectService, type ServiceOptions, withServiceOptions } from '../client.ts';
 import { age, counted, duration, size } from '../format.ts';
 import type { CliContext } from '../program.ts';
+
+/** `12 images waiting (4.1 MB), oldest 12 s`. */
+export function backlog(queue: Pick<QueueAnswer, 'instances' | 'bytes' | 'oldestAgeSeconds'>): string {
+  const oldest = queue.oldestAgeSeconds === null ? '' : `, oldest ${duration(queue.oldestAgeSeconds)}`;
+  const bytes = queue.instances === 0 ? '' : ` (${size(queue.bytes)})`;
+  return `${counted(queue.instances, 'image')} waiting${bytes}${oldest}`;
+}
 
 export function registerQueue(program: Command, context: CliContext): void {
   withServiceOptions(program.command('queue'))
@@ -15,8 +22,7 @@ export function registerQueue(program: Command, context: CliContext): void {
         out.json(queue);
         return;
       }
-      const oldest = queue.oldestAgeSeconds === null ? '' : `, oldest ${duration(queue.oldestAgeSeconds)}`;
-      out.line(`${counted(queue.instances, 'image')} waiting, ${size(queue.bytes)}${oldest}`);
+      out.line(backlog(queue));
       if (queue.unplacedStudies > 0)
         out.line(`${counted(queue.unplacedStudies, 'study', 'studies')} not placed yet`);
       if (queue.backends.length === 0) return;

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { backendAnswer, frontAnswer, listOf, queueAnswer } from '../../admin/schemas.ts';
 import { connectService, type ServiceOptions, withServiceOptions } from '../client.ts';
-import { counted, duration, size } from '../format.ts';
+import { counted } from '../format.ts';
 import type { CliContext } from '../program.ts';
 import { backendHead, backendNumbers, backendRow } from './backends.ts';
+import { backlog } from './queue.ts';
 
 export function registerStatus(program: Command, context: CliContext): void {
   withServiceOptions(program.command('status'))
@@ -21,9 +22,7 @@ export function registerStatus(program: Command, context: CliContext): void {
         return;
       }
       const { out } = context;
-      const oldest = queue.oldestAgeSeconds === null ? '' : `, oldest ${duration(queue.oldestAgeSeconds)}`;
-      const bytes = queue.instances === 0 ? '' : ` (${size(queue.bytes)})`;
-      const headline = `${counted(queue.instances, 'image')} waiting${bytes}${oldest}, ${queue.quarantined.toLocaleString('en-US')} in quarantine`;
+      const headline = `${backlog(queue)}, ${queue.quarantined.toLocaleString('en-US')} in quarantine`;
       out.line(queue.quarantined > 0 ? out.colour.yellow(headline) : out.colour.bold(headline));
       if (queue.settling > 0) {
         out.line(`${counted(queue.settling, 'image')} proven, on a front until their study settles`);
