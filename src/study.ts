@@ -28,7 +28,8 @@ export type StudyState =
   | 'assigned' // placed, nothing under way at this moment
   | 'sending'
   | 'verified' // everything proven, waiting to settle
-  | 'removed' // everything proven and gone from the front
+  | 'healing' // gone from the front, and a former backend still has a part that must move or be deleted
+  | 'removed' // everything proven and gone from the front, and on one backend
   | 'quarantined'; // something needs a person
 
 /** What an operator says of a backend, in HAProxy's words. */
@@ -44,7 +45,7 @@ export type ConflictPolicy = (typeof conflictPolicies)[number];
 
 export type QuarantineCode =
   | 'conflict' // the backend holds other content under the same identifier
-  | 'refused' // the backend answers, and will not take this instance
+  | 'refused' // every backend that could be asked answers, and will not take this instance
   | 'unreadable'; // the front cannot give its own file
 
 /**
@@ -61,6 +62,8 @@ export const failureCodes = {
   'backend-error': 'ambiguous',
   'send-failed': 'ambiguous', // the front's job failed; some of its instances may have arrived
   'send-timeout': 'ambiguous',
+  stalled: 'ambiguous', // nothing moved for so long that waiting on was given up
+  damaged: 'ambiguous', // it arrived with other content than was sent; deleted there, to be sent again
   'not-held': 'ambiguous', // the backend acknowledged it, and does not hold it
   interrupted: 'ambiguous', // the service stopped or died while it was under way
   conflict: 'permanent',
@@ -116,6 +119,11 @@ export interface Delivery {
   readonly attempts: number;
   /** The backend may hold it already: ask it before sending. */
   readonly askFirst: boolean;
+  /**
+   * Whatever the backend holds under this identifier came through this service: it held nothing of the study when the study
+   * was bound to it, and has never been proven to hold this instance. Other content there is damage, no conflict.
+   */
+  readonly ours: boolean;
 }
 
 /** A peer-store job: a chunk of deliveries from one front to one backend. */
@@ -137,6 +145,11 @@ export type DeliveryOutcome =
       readonly notBefore: EpochMs;
     }
   | { readonly kind: 'quarantine'; readonly code: QuarantineCode; readonly detail: string }
+  /**
+   * This backend will not take it, and has taken others. The study goes to another backend, whole, if one is left that has
+   * not refused it and nothing of it has left the front; else the instance goes into quarantine.
+   */
+  | { readonly kind: 'refused'; readonly detail: string }
   /** No longer on the front. With an earlier receipt that is `removed`, without one `vanished`. */
   | { readonly kind: 'absent' };
 
@@ -154,6 +167,7 @@ export interface ConsideredBackend {
 export type DecisionKind =
   | 'placed' // a policy chose
   | 'followed' // a backend already held the study
+  | 'rebound' // placed anew, away from the backend it was bound to
   | 'waiting'; // nobody could be chosen
 
 /** One decision about one copy of a study, as it is kept. */
@@ -180,4 +194,81 @@ export interface StudyToPlace {
   readonly instances: number;
   readonly bytes: number;
   readonly firstSeenAt: EpochMs;
+}
+
+/**
+ * What a study left on a backend it was bound to before: perhaps nothing, perhaps a part, perhaps all. It ends when nothing
+ * of the study is left there, everything having been proven on the backend where the study is bound now.
+ *
+ * - `waiting`: not looked at yet, or something must happen first; `reason` says what.
+ * - `moving`: being compared, and what is missing copied.
+ * - `deleting`: everything proven on the other side and committed; the former backend is being asked to let go. While a
+ *   former copy is in this state the study is never bound to that backend again: the deletion may still be on its way.
+ * - `conflict`: it holds other content than the current backend; a person decides.
+ */
+export type FormerState = 'waiting' | 'moving' | 'deleting' | 'conflict';
+
+export interface FormerCopy {
+  readonly id: number;
+  readonly studyUid: string;
+  readonly copy: number;
+  /** Where the former copy is. */
+  readonly backend: string;
+  /** Where the study is bound now. */
+  readonly target: string;
+  readonly state: FormerState;
+  /** When the study was bound elsewhere. */
+  readonly since: EpochMs;
+  /** Why it still waits, for a person; null while it is worked on. */
+  readonly reason: string | null;
+  readonly attempts: number;
+  /** Fronts the study has come through: a job of theirs may still be bringing images to the former backend. */
+  readonly fronts: readonly string[];
+}
+
+/** A study as the failover sees it: bound to a backend, with something of it still on a front. */
+export interface BoundStudy {
+  readonly studyUid: string;
+  readonly copy: number;
+  readonly epoch: number;
+  readonly backend: string;
+  /** Some of its instances have left the front: binding it anew means moving those from backend to backend later. */
+  readonly torn: boolean;
+  /** Instances on fronts without a receipt for this assignment. */
+  readonly unproven: number;
+  /** Arrival of the oldest of them; null when everything is proven. */
+  readonly waitingSince: EpochMs | null;
+  /** Backends that refused an instance of it (outcome `refused`). */
+  readonly refusedBy: readonly string[];
+}
+
+/** Moving a backend's studies away for good. Durable; goes on after a restart. */
+export interface Evacuation {
+  readonly backend: string;
+  readonly state: 'running' | 'stopped' | 'done';
+  /** Null: chosen by the policy, study by study. */
+  readonly target: string | null;
+  /** Bytes a second that copying may use; null: as fast as it goes. */
+  readonly bytesPerSecond: number | null;
+  readonly startedAt: EpochMs;
+  readonly endedAt: EpochMs | null;
+  /** Studies found on the backend so far, and those that are gone from it, proven elsewhere. */
+  readonly studies: number;
+  readonly moved: number;
+  readonly movedInstances: number;
+  readonly movedBytes: number;
+  /** What it waits for; null while it moves. */
+  readonly waiting: string | null;
+}
+
+/** What an operator did, as it is kept for those who ask later who did it. */
+export interface AuditEntry {
+  readonly at: EpochMs;
+  /** Name of the token. */
+  readonly who: string;
+  /** `rebind`, `evacuate`, `quarantine-retry`, `quarantine-release`, `quarantine-discard`, `backend-set`, … */
+  readonly action: string;
+  /** What it was done to: a study, a backend, an instance. */
+  readonly target: string;
+  readonly detail: string;
 }

@@ -25,6 +25,10 @@ export interface BackendStatus {
   readonly bytesInFlight: number;
   readonly retryAt: EpochMs | null;
   readonly lastFailure: string | null;
+  /** Since when it has not been serving; null while it does. See `BackendPool.outSince`. */
+  readonly outSince: EpochMs | null;
+  /** Transfers decide, where polls cannot see it: `open` after two failures in a row or a stall, `half-open` while one transfer tries it. */
+  readonly breaker: 'closed' | 'open' | 'half-open';
   readonly instances: number | null;
   readonly diskBytes: number | null;
 }
@@ -40,6 +44,11 @@ export interface BackendPool {
   /** Fresh copies for a policy; one ledger query for all. */
   candidates(): readonly Candidate[];
   sendable(name: string, now: EpochMs): Sendable;
+  /**
+   * Since when this backend has not been serving, and why: down by its polls, taken out by an operator (`maint`), or its breaker
+   * open since the first of the failures that opened it; also for a name that left the topology (since the start). Null: it serves.
+   */
+  outSince(name: string): { readonly since: EpochMs; readonly reason: string } | null;
   freeLanes(name: string): number;
   setOperator(
     name: string,

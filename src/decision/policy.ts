@@ -17,6 +17,8 @@ export interface Candidate {
   readonly health: Health;
   /** Why health is what it is, for the person who reads the decision. */
   readonly healthReason: string | null;
+  /** Why its transfers say it should have nothing new now (breaker open, probing); null: nothing against it. Soft evidence. */
+  readonly breakerReason: string | null;
 }
 
 export interface Score {

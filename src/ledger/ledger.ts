@@ -1,12 +1,16 @@
 import type {
   Arrival,
   Assignment,
+  AuditEntry,
+  BoundStudy,
   ConsideredBackend,
   Decision,
   DecisionKind,
   Delivery,
   DeliveryOutcome,
   EpochMs,
+  Evacuation,
+  FormerCopy,
   InstanceState,
   OperatorState,
   QuarantineCode,
@@ -29,10 +33,14 @@ export interface Ledger
     DecisionLedger,
     TransferLedger,
     BackendLedger,
+    FailoverLedger,
+    QuarantineLedger,
     HistoryLedger,
     ViewLedger {
   /** Resolves when everything committed so far has reached the disk. Calls that overlap share one fsync. */
   durable(): Promise<void>;
+  /** A whole, consistent copy of the ledger in `file`, made while everything goes on. @throws LedgerError */
+  backup(file: string, onProgress?: (share: number) => void): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -85,6 +93,8 @@ export interface IntakeLedger {
 }
 
 export interface NewDecision {
+  /** The backend said that it holds nothing of the study: what it holds later came through here. */
+  readonly clean?: boolean;
   readonly studyUid: string;
   readonly copy: number;
   readonly at: EpochMs;
@@ -181,6 +191,108 @@ export interface BackendLedger {
   lastPlacements(): ReadonlyMap<string, number>;
 }
 
+export interface RebindRequest extends NewDecision {
+  /** Of the assignment that is to end; nothing happens when it is not the current one any more. */
+  readonly expectedEpoch: number;
+}
+
+export interface MoveProof {
+  readonly orthancId: string;
+  readonly md5: string;
+  readonly bytes: number;
+}
+
+/** Binding studies anew, and what they leave behind. */
+export interface FailoverLedger {
+  /** Studies bound to this backend of which something is still held on a front, oldest first. */
+  bound(backend: string): readonly BoundStudy[];
+  /** Studies with an instance that their current backend refused (outcome `refused`) and that nothing was decided about since. */
+  refusedStudies(): readonly BoundStudy[];
+  /**
+   * Ends the current assignment and makes the next, in one transaction: decision kept, a delivery to the new backend for
+   * every held instance (also proven and singled out ones: attempts begin anew), all former deliveries ended (a transfer
+   * under way proves nothing any more), the former backend noted as having a former copy, the new one no longer.
+   * Refused instances in quarantine are not touched. A study without any instance in the ledger may be bound too (`adopt`).
+   *
+   * Null, and nothing changed: the epoch is another, the backend is the current one already, has another copy, or is just
+   * being asked to delete its former copy.
+   */
+  rebind(request: RebindRequest): Assignment | null;
+  /** Notes a study that no front ever saw, found on `backend`: an assignment of epoch 1 to it, so that it can be bound anew. Idempotent; a study with a current assignment is left alone. */
+  adopt(studyUid: string, backend: string, now: EpochMs): Assignment;
+  /** A backend has something of the study, and is not where it is bound: noted as a former copy. Idempotent. */
+  noteFormer(studyUid: string, backend: string, reason: string, now: EpochMs): void;
+  /** The instances that these backends refused have nobody left to take them: into quarantine as `refused`. */
+  quarantineRefused(studyUid: string, detail: string, now: EpochMs): number;
+
+  /**
+   * Former copies whose time has come and whose study is whole where it is bound now: nothing outstanding, nothing unplaced.
+   * Oldest first. Those in `conflict` are not among them.
+   */
+  healable(now: EpochMs, limit: number): readonly FormerCopy[];
+  /** All there are, oldest first; of one study, or of one backend. */
+  formerCopies(filter?: { studyUid?: string; backend?: string }, limit?: number): readonly FormerCopy[];
+  /** MD5 in the receipts of the current assignment, by orthancId; for `ours`-or-not questions of the healer. */
+  receiptsOf(studyUid: string, copy: number): ReadonlyMap<string, string>;
+  /** Every MD5 that was ever proven on this backend for this study, by orthancId. */
+  provenOn(studyUid: string, backend: string): ReadonlyMap<string, string>;
+  /** Being worked on; `reason` goes. */
+  formerMoving(id: number): void;
+  /** These are proven on the target with the content the former copy has: kept, and for instances the ledger knows a receipt of the current epoch. */
+  formerProven(id: number, proofs: readonly MoveProof[], now: EpochMs): void;
+  /**
+   * Before the former backend is asked to delete these: true when the row still stands, its target is still where the study is
+   * bound, the former backend holds no current copy of it, and there is a proof (`formerProven`) or a current receipt for each.
+   * The row is `deleting` then. The caller awaits `durable()`.
+   */
+  beginFormerRemoval(id: number, orthancIds: readonly string[], now: EpochMs): boolean;
+  /** Tried later; visible with its reason. From `deleting` only when `safe`: the listing showed what is there, and no request is on its way. */
+  formerLater(
+    id: number,
+    why: {
+      readonly state: 'waiting' | 'conflict' | 'deleting';
+      readonly reason: string;
+      readonly notBefore: EpochMs;
+    },
+  ): void;
+  /** Nothing of the study is left there: the row ends, with an event on the study that says how much moved. */
+  formerGone(id: number, moved: { readonly instances: number; readonly bytes: number }, now: EpochMs): void;
+  /** A person decided about a `conflict`: the current backend's content stands, the former may be deleted. Back to `waiting`. */
+  settleFormerConflict(id: number, now: EpochMs): void;
+  /** Whether the healer may delete content that differs (a person said so). */
+  formerConflictSettled(id: number): boolean;
+
+  startEvacuation(
+    evacuation: { backend: string; target: string | null; bytesPerSecond: number | null },
+    now: EpochMs,
+  ): Evacuation;
+  evacuation(backend: string): Evacuation | null;
+  evacuations(): readonly Evacuation[];
+  noteEvacuation(backend: string, change: { studies?: number; waiting?: string | null }, now: EpochMs): void;
+  /** `moved`, `movedInstances` and `movedBytes` are counted by `formerGone` of rows on that backend. */
+  endEvacuation(backend: string, state: 'stopped' | 'done', now: EpochMs): void;
+
+  audit(entry: AuditEntry): void;
+  /** Newest first. */
+  auditTrail(page: { limit: number; cursor?: string }): Page<AuditEntry>;
+}
+
+/** What a person decides about instances in quarantine, and about those that vanished. */
+export interface QuarantineLedger {
+  quarantinedInstance(front: string, orthancId: string): QuarantinedInstance | null;
+  /** Back into the queue: `held`, with deliveries that ask first. False: it is not in quarantine. Without `orthancId` every one of the study. */
+  requeue(studyUid: string, orthancId: string | null, now: EpochMs): number;
+  /**
+   * It was delivered to a backend a person named, with this MD5, outside the study's assignment: kept as a receipt of its own
+   * (copy -1). It stays `quarantined` until `letGo`.
+   */
+  released(front: string, orthancId: string, proof: { backend: string; md5: string }, now: EpochMs): void;
+  /** A person gave it up: kept as an event with its size and reason. It stays as it is until `letGo`. Also for `vanished` ones. */
+  discarded(front: string, orthancId: string, who: string, now: EpochMs): void;
+  /** It is gone from the front, after `released` or `discarded`: `removed`, and counted apart from those proven when discarded. Nothing happens without either. */
+  letGo(front: string, orthancId: string, now: EpochMs): boolean;
+}
+
 export interface LoadSample {
   readonly orthanc: string;
   readonly at: EpochMs;
@@ -236,6 +348,8 @@ export interface StudyView {
   /** Why it waits; null when nothing waits. */
   readonly waiting: string | null;
   readonly assignments: readonly Assignment[];
+  /** What it left on backends it was bound to before. */
+  readonly formerCopies: readonly FormerCopy[];
   readonly modality: string | null;
   readonly station: string | null;
   readonly remoteAet: string | null;
@@ -250,6 +364,8 @@ export interface StudyView {
     readonly removed: number;
     readonly quarantined: number;
     readonly vanished: number;
+    /** Given up by a person; not among `removed`. */
+    readonly discarded: number;
   };
   readonly bytes: number;
 }
@@ -296,6 +412,9 @@ export interface QueueView {
   readonly unplacedStudies: number;
   /** Proven, still on a front until their study settles. */
   readonly settling: number;
+  /** Former copies that are not gone yet, and those of them that a person must decide about. */
+  readonly formerCopies: number;
+  readonly formerConflicts: number;
   readonly backends: readonly (BackendLoad & {
     readonly sending: number;
     readonly retrying: number;

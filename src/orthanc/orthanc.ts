@@ -91,16 +91,41 @@ export interface Orthanc {
   studyInstances(studyUid: string, options?: CallOptions): Promise<number>;
   /** Its own ids of the study, for links: several when several patients share the UID, [] when it does not know it. */
   studyIds(studyUid: string, options?: CallOptions): Promise<readonly string[]>;
+  /** Ids of the study's instances it holds; [] when it does not know it. From the index, not expanded. */
+  studyInstanceIds(studyUid: string, options?: CallOptions): Promise<readonly string[]>;
+  /** StudyInstanceUIDs of all studies it holds, in batches as they are read. */
+  studyUids(options?: CallOptions): AsyncIterable<readonly string[]>;
+  /** The file, whole, as a stream of its true length. The caller reads it to its end or destroys it. Null: it does not hold the instance. */
+  download(
+    id: string,
+    options?: CallOptions,
+  ): Promise<{ readonly file: Readable; readonly bytes: number } | null>;
+  /**
+   * Reads its own file back from disk and hashes it: the MD5, or null when it cannot give it (missing, cut off, unreadable), which
+   * says that the file is bad and not that the Orthanc is away.
+   */
+  readBack(id: string, options?: CallOptions): Promise<string | null>;
+  /** Peer-store jobs that are not over, with what they carry. `progress` 0–100. */
+  openStores(
+    options?: CallOptions,
+  ): Promise<
+    readonly {
+      readonly id: string;
+      readonly peer: string | null;
+      readonly instances: readonly string[];
+      readonly progress: number;
+    }[]
+  >;
   /** One synchronous peer-store job, never permissive. Its success is not proof. */
   storeToPeer(peer: string, ids: readonly string[], options?: CallOptions): Promise<void>;
   /** Cancels running peer-store jobs that carry any of these instances. Best effort: a stalled one ends when its own time-out says so. */
   cancelStores(ids: readonly string[], options?: CallOptions): Promise<number>;
   bulkDelete(ids: readonly string[], options?: CallOptions): Promise<void>;
   delete(id: string, options?: CallOptions): Promise<void>;
-  /** POST /instances: the file as it is. */
+  /** POST /instances: the file as it is. A stream with `bytes` is passed on as it comes, without being held in memory. */
   upload(
     file: Readable | Buffer,
-    options?: CallOptions,
+    options?: CallOptions & { readonly bytes?: number },
   ): Promise<{ orthancId: string; status: UploadStatus }>;
   peers(options?: CallOptions): Promise<readonly string[]>;
   /** Closes idle connections. */

@@ -183,6 +183,9 @@ const admission = z.strictObject({
     .preprocess((value) => (typeof value === 'number' ? String(value) : value), orNone(instanceLimit))
     .prefault('none'),
   maxAge: orNone(duration(second, 365 * day, 'from 1 s to 365 d')).prefault('none'),
+  minFree: orNone(
+    quantity(parseSize, sizeForm, { min: 1, max: Number.MAX_SAFE_INTEGER, says: 'from 1 B up' }),
+  ).prefault('1 GB'),
   resume: number(z.number().gt(0).lt(1)).prefault(0.8),
 });
 
@@ -206,6 +209,9 @@ const routing = z.strictObject({
       ),
     })
     .prefault({}),
+  rebindAfter: orNone(duration(second, 365 * day, 'from 1 s to 365 d')).prefault('30 s'),
+  healAfter: orNone(duration(second, 365 * day, 'from 1 s to 365 d')).prefault('10 min'),
+  stall: duration(second, 3600 * second, 'from 1 s to 1 h').prefault('15 s'),
   reconcile: z
     .string()
     .refine((text) => text.trim().split(/\s+/).length === 6 && cron.validate(text.trim()), {

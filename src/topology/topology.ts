@@ -72,6 +72,12 @@ export interface RoutingConfig {
   readonly requestTimeoutMs: number;
   /** A transfer may take this long before its front is asked no more: base, plus bytes at the slowest rate worth waiting for. */
   readonly transferTimeout: { readonly baseMs: number; readonly bytesPerSecond: number };
+  /** A backend that has not served for this long loses its studies that are still whole on a front to another; null: never. */
+  readonly rebindAfterMs: number | null;
+  /** The same for studies of which a part has left the front: they are put together again from both backends later; null: never. */
+  readonly healAfterMs: number | null;
+  /** A transfer in which nothing moves for this long is given up and its backend counts as stalled. */
+  readonly stallMs: number;
   /** node-cron expression with seconds. */
   readonly reconcile: string;
   readonly admission: AdmissionConfig;
@@ -82,6 +88,8 @@ export interface AdmissionConfig {
   readonly maxBacklogBytes: number | null;
   readonly maxBacklogInstances: number | null;
   readonly maxBacklogAgeMs: number | null;
+  /** A front refuses new images while the disk of its storage has less free than this; null: no limit. */
+  readonly minFreeBytes: number | null;
   readonly resume: number;
 }
 

@@ -123,8 +123,17 @@ it('fills in every default', () => {
       lookupTimeoutMs: 2000,
       requestTimeoutMs: 10_000,
       transferTimeout: { baseMs: 60_000, bytesPerSecond: 1_000_000 },
+      rebindAfterMs: 30_000,
+      healAfterMs: 600_000,
+      stallMs: 15_000,
       reconcile: '*/5 * * * * *',
-      admission: { maxBacklogBytes: null, maxBacklogInstances: null, maxBacklogAgeMs: null, resume: 0.8 },
+      admission: {
+        maxBacklogBytes: null,
+        maxBacklogInstances: null,
+        maxBacklogAgeMs: null,
+        minFreeBytes: 1_000_000_000,
+        resume: 0.8,
+      },
     },
     history: {
       sampleMs: 5000,
