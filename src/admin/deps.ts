@@ -6,6 +6,7 @@ import type { Ledger } from '../ledger/ledger.ts';
 import type { Orthanc } from '../orthanc/orthanc.ts';
 import type { Clock, EpochMs, Health } from '../study.ts';
 import type { Topology } from '../topology/topology.ts';
+import type { Evacuator, Failover, Healer, QuarantineDesk } from '../transfer/failover.ts';
 
 /** What the admin rooms are given by the composition root. */
 export interface AdminDeps {
@@ -30,4 +31,9 @@ export interface AdminDeps {
   readonly registry: Registry;
   /** Compares every front with the ledger now; resolves when that is done. */
   readonly reconcile?: () => Promise<void>;
+  /** What operators ask of the transfer rooms. */
+  readonly failover?: Failover;
+  readonly healer?: Healer;
+  readonly evacuator?: Evacuator;
+  readonly quarantine?: QuarantineDesk;
 }
