@@ -41,3 +41,16 @@ export const provenOnce = `(
   AND NOT EXISTS (
     SELECT 1 FROM assignments a WHERE a.study = i.study AND a.ended_at IS NULL AND NOT EXISTS (
       SELECT 1 FROM receipts r WHERE r.instance = i.id AND r.copy = a.copy AND r.epoch = a.epoch)))`;
+
+/**
+ * Some backend was proven to have it, for every current copy: under this assignment or an earlier one, whose former copy is then
+ * still there or was moved. Or a person gave it up, or had it delivered elsewhere. An instance that is gone from its front
+ * with none of that has vanished.
+ */
+export const accountedFor = `(i.discarded = 1
+  OR EXISTS (SELECT 1 FROM receipts r WHERE r.instance = i.id AND r.copy = -1 AND r.round = i.round)
+  OR (
+    EXISTS (SELECT 1 FROM assignments a WHERE a.study = i.study AND a.ended_at IS NULL)
+    AND NOT EXISTS (
+      SELECT 1 FROM assignments a WHERE a.study = i.study AND a.ended_at IS NULL AND NOT EXISTS (
+        SELECT 1 FROM receipts r WHERE r.instance = i.id AND r.copy = a.copy))))`;

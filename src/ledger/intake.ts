@@ -1,6 +1,7 @@
 import type { Arrival, EpochMs, InstanceState } from '../study.ts';
 import { type AssignmentRow, toAssignment } from './assignments.ts';
 import type { Connection } from './connection.ts';
+import { formerCopiesSql } from './former-copies.ts';
 import type { IntakeLedger, ReceivedAnswer } from './ledger.ts';
 import { createReleases } from './releases.ts';
 
@@ -27,7 +28,7 @@ export const intakeSql = {
    * having waited since its first arrival. An estimated size never replaces an exact one.
    */
   holdAgain: `
-    UPDATE instances SET state = 'held', round = round + 1, proven = 0,
+    UPDATE instances SET state = 'held', round = round + 1, proven = 0, discarded = 0,
       arrived_at = CASE WHEN state = 'held' AND proven = 0 THEN arrived_at ELSE @now END,
       changed_at = CASE WHEN state = 'held' THEN changed_at ELSE @now END,
       transfer_syntax = coalesce(@transferSyntax, transfer_syntax),
@@ -92,6 +93,7 @@ export function createIntake(connection: Connection): IntakeLedger {
   const frontsStanding = connection.prepare<{ front: string }>(intakeSql.frontsStanding);
   const newRound = connection.prepare(intakeSql.newRound);
   const askAgain = connection.prepare(intakeSql.askAgain);
+  const resumeMoving = connection.prepare(formerCopiesSql.resumeMoving);
   const releases = createReleases(connection);
 
   function receive(arrival: Arrival, now: EpochMs): ReceivedAnswer {
@@ -143,6 +145,7 @@ export function createIntake(connection: Connection): IntakeLedger {
           newRound.run({ front: next.front, now });
         }
         askAgain.run();
+        resumeMoving.run();
         return { interruptedTransfers, provenAnew };
       }),
   };

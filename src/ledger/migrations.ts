@@ -1,9 +1,10 @@
 import type { Database } from 'better-sqlite3';
 import { LedgerError } from './ledger.ts';
 import { initial } from './migrations/0001-initial.ts';
+import { failover } from './migrations/0002-failover.ts';
 
 /** Only ever appended to: what is published is in ledgers already, and is never changed. */
-export const migrations: readonly string[] = [initial];
+export const migrations: readonly string[] = [initial, failover];
 
 /**
  * Brings the schema to the newest version, one transaction each, so that a death in between leaves a version that exists.

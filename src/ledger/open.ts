@@ -1,13 +1,18 @@
+import { createAudit } from './audit.ts';
 import { createBackends } from './backends.ts';
 import { Checkpointer, type CheckpointLimits, defaultCheckpointLimits } from './checkpointer.ts';
 import { Connection } from './connection.ts';
 import { createDecisions } from './decisions.ts';
 import { Durability } from './durability.ts';
 import { toLedgerError } from './errors.ts';
+import { createEvacuations } from './evacuations.ts';
+import { createFailoverPart } from './failover.ts';
+import { createFormerCopies } from './former-copies.ts';
 import { createHistory } from './history.ts';
 import { createIntake } from './intake.ts';
 import type { Ledger, LedgerError } from './ledger.ts';
 import { migrate } from './migrations.ts';
+import { createQuarantine } from './quarantine.ts';
 import { createTransfers } from './transfers.ts';
 import { createViews } from './views.ts';
 
@@ -42,6 +47,11 @@ function compose(connection: Connection, file: string, options: LedgerOptions): 
     ...createDecisions(connection),
     ...createTransfers(connection),
     ...createBackends(connection),
+    ...createFailoverPart(connection),
+    ...createFormerCopies(connection),
+    ...createEvacuations(connection),
+    ...createAudit(connection),
+    ...createQuarantine(connection),
     ...createHistory(connection),
     ...createViews(connection),
   };

@@ -1,5 +1,5 @@
 import type { EpochMs } from '../study.ts';
-import { provenOnce } from './assignments.ts';
+import { accountedFor, provenOnce } from './assignments.ts';
 import type { Connection } from './connection.ts';
 
 export const releasesSql = {
@@ -7,7 +7,7 @@ export const releasesSql = {
   /** Whoever is gone is gone: what is left to say is whether a backend has it. */
   markAbsent: `
     UPDATE instances AS i SET
-      state = CASE WHEN ${provenOnce} THEN 'removed' ELSE 'vanished' END,
+      state = CASE WHEN ${accountedFor} THEN 'removed' ELSE 'vanished' END,
       proven = ${provenOnce},
       changed_at = @now, quarantine_code = NULL, quarantine_detail = NULL
     WHERE i.id = @id

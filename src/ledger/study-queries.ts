@@ -6,7 +6,7 @@ import type { StudyFilter } from './ledger.ts';
 
 export const studyColumns = `s.id, s.uid, s.state, s.waiting_reason AS waitingReason, s.modality, s.station,
   s.remote_aet AS remoteAet, s.called_aet AS calledAet, s.fronts, s.first_seen_at AS firstSeenAt,
-  s.last_news_at AS lastNewsAt, s.instances, s.verified, s.removed, s.quarantined, s.vanished, s.bytes`;
+  s.last_news_at AS lastNewsAt, s.instances, s.verified, s.removed, s.quarantined, s.vanished, s.discarded, s.former, s.bytes`;
 
 export interface StudyRow {
   readonly id: number;
@@ -25,6 +25,8 @@ export interface StudyRow {
   readonly removed: number;
   readonly quarantined: number;
   readonly vanished: number;
+  readonly discarded: number;
+  readonly former: number;
   readonly bytes: number;
 }
 

@@ -18,8 +18,12 @@ export const transfersSql = {
     ORDER BY front, id LIMIT 1`,
   ready: `
     SELECT d.id, d.instance, i.orthanc_id AS orthancId, s.uid AS studyUid, d.front, d.backend, d.copy, d.epoch, d.bytes,
-      d.attempts, d.ask_first AS askFirst
+      d.attempts, d.ask_first AS askFirst,
+      (a.clean = 1
+        AND NOT EXISTS (SELECT 1 FROM receipts r WHERE r.instance = d.instance AND r.backend = d.backend)
+        AND NOT EXISTS (SELECT 1 FROM instances o WHERE o.orthanc_id = i.orthanc_id AND o.front <> i.front)) AS ours
     FROM deliveries d CROSS JOIN instances i ON i.id = d.instance CROSS JOIN studies s ON s.id = d.study
+      CROSS JOIN assignments a ON a.study = d.study AND a.copy = d.copy AND a.epoch = d.epoch
     WHERE d.backend = @backend AND d.front = @front AND d.transfer IS NULL AND d.not_before = 0
     ORDER BY d.id`,
   open: `
@@ -55,6 +59,10 @@ export const transfersSql = {
   quarantine: `
     UPDATE instances SET state = 'quarantined', proven = 0, changed_at = @at, quarantine_code = @code, quarantine_detail = @detail
     WHERE id = @instance`,
+  refuse: `
+    INSERT INTO refusals (study, instance, backend, at, detail)
+    SELECT i.study, i.id, @backend, @at, @detail FROM instances i WHERE i.id = @instance
+    ON CONFLICT DO UPDATE SET at = excluded.at, detail = excluded.detail`,
   noteFailure: `UPDATE backends SET last_failure = @failure WHERE name = @backend`,
   settled: `
     SELECT uid FROM studies WHERE held > 0 AND outstanding = 0 AND assigned >= copies AND last_news_at <= @before
@@ -68,7 +76,20 @@ export const transfersSql = {
   endRemoval: `
     UPDATE instances SET state = @state, changed_at = @now
     WHERE front = @front AND state = 'removing' AND orthanc_id IN (SELECT value FROM json_each(@ids))`,
+  /** Their study may have been bound anew meanwhile: what was proven then is not proven where it is bound now. */
+  queueAgain: `
+    INSERT INTO deliveries (instance, study, copy, epoch, front, backend, bytes, arrived_at, ask_first)
+    SELECT i.id, i.study, a.copy, a.epoch, i.front, a.backend, i.bytes, i.arrived_at, 1
+    FROM json_each(@ids) j CROSS JOIN instances i ON i.orthanc_id = j.value AND i.front = @front
+      CROSS JOIN assignments a ON a.study = i.study AND a.ended_at IS NULL
+    WHERE i.state = 'held'
+      AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.instance = i.id AND d.copy = a.copy)
+      AND NOT EXISTS (
+        SELECT 1 FROM receipts r WHERE r.instance = i.id AND r.copy = a.copy AND r.epoch = a.epoch AND r.round = i.round)`,
 } as const;
+
+/** How long an instance that its backend refused is left alone there. */
+const refusedMs = 60_000;
 
 interface TakenRow {
   readonly id: number;
@@ -83,7 +104,9 @@ export function createTransfers(connection: Connection): TransferLedger {
   const sql = {
     wake: connection.prepare(transfersSql.wake),
     oldestOfNextFront: connection.prepare<{ front: string; id: number }>(transfersSql.oldestOfNextFront),
-    ready: connection.prepare<Omit<Delivery, 'askFirst'> & { askFirst: number }>(transfersSql.ready),
+    ready: connection.prepare<Omit<Delivery, 'askFirst' | 'ours'> & { askFirst: number; ours: number }>(
+      transfersSql.ready,
+    ),
     open: connection.prepare<{ id: number }>(transfersSql.open),
     take: connection.prepare(transfersSql.take),
     anyReady: connection.prepare(transfersSql.anyReady),
@@ -97,11 +120,13 @@ export function createTransfers(connection: Connection): TransferLedger {
     noteProven: connection.prepare(transfersSql.noteProven),
     retry: connection.prepare(transfersSql.retry),
     quarantine: connection.prepare(transfersSql.quarantine),
+    refuse: connection.prepare(transfersSql.refuse),
     noteFailure: connection.prepare(transfersSql.noteFailure),
     settled: connection.prepare<{ uid: string }>(transfersSql.settled),
     settledStudy: connection.prepare<{ id: number }>(transfersSql.settledStudy),
     beginRemoval: connection.prepare<{ front: string; orthancId: string }>(transfersSql.beginRemoval),
     endRemoval: connection.prepare(transfersSql.endRemoval),
+    queueAgain: connection.prepare(transfersSql.queueAgain),
   };
   const releases = createReleases(connection);
 
@@ -124,7 +149,7 @@ export function createTransfers(connection: Connection): TransferLedger {
       room = Math.min(room, Math.floor(limits.instances / 4 ** row.attempts));
       bytes += row.bytes;
       if (taken.length > 0 && (taken.length >= room || bytes > limits.bytes)) break;
-      taken.push({ ...row, askFirst: row.askFirst === 1 });
+      taken.push({ ...row, askFirst: row.askFirst === 1, ours: row.ours === 1 });
       if (taken.length >= room) break;
     }
     return taken;
@@ -148,6 +173,11 @@ export function createTransfers(connection: Connection): TransferLedger {
       case 'quarantine':
         sql.endAll.run(taken.instance);
         sql.quarantine.run({ instance: taken.instance, code: outcome.code, detail: outcome.detail, at });
+        return;
+      case 'refused':
+        sql.refuse.run({ instance: taken.instance, backend: taken.backend, at, detail: outcome.detail });
+        // It is tried here again after a while, in case nobody finds it another place.
+        sql.retry.run({ id: taken.id, notBefore: at + refusedMs, failure: `refused: ${outcome.detail}` });
         return;
       case 'absent':
         releases.absent([taken.instance], at);
@@ -189,6 +219,7 @@ export function createTransfers(connection: Connection): TransferLedger {
             notBefore: end.at,
           };
           if (outcome.kind === 'retry') failure ??= `${outcome.code}: ${outcome.detail}`;
+          if (outcome.kind === 'refused') failure ??= `refused: ${outcome.detail}`;
           settle(transferId, taken, outcome, end.at);
         }
         sql.noteFailure.run({ backend: closed.backend, failure });
@@ -217,9 +248,11 @@ export function createTransfers(connection: Connection): TransferLedger {
     },
 
     removalFailed(front, orthancIds, now) {
-      connection.write(() =>
-        sql.endRemoval.run({ front, ids: JSON.stringify(orthancIds), state: 'held', now }),
-      );
+      const ids = JSON.stringify(orthancIds);
+      connection.write(() => {
+        sql.endRemoval.run({ front, ids, state: 'held', now });
+        sql.queueAgain.run({ front, ids });
+      });
     },
   };
 }

@@ -2,6 +2,7 @@ import type { ConsideredBackend, Decision, DecisionKind, StudyState } from '../s
 import { type AssignmentRow, toAssignment } from './assignments.ts';
 import type { Connection } from './connection.ts';
 import { cursorOf, readCursor } from './cursor.ts';
+import { createFormerCopies } from './former-copies.ts';
 import {
   LedgerError,
   type QuarantinedInstance,
@@ -35,7 +36,7 @@ export const viewsSql = {
     ORDER BY i.changed_at, i.id LIMIT @limit`,
   totals: `SELECT * FROM totals WHERE id = 1`,
   oldestUnproven: `SELECT min(arrived_at) AS at FROM instances WHERE state = 'held' AND proven = 0`,
-  countUnplaced: `SELECT count(*) AS count FROM studies WHERE held > 0 AND assigned < copies`,
+  countUnplaced: `SELECT count(*) AS count FROM studies INDEXED BY studies_unplaced WHERE held > 0 AND assigned < copies`,
   queues: `
     SELECT b.name AS backend, b.studies, b.instances, b.bytes, b.sending, b.retrying, b.last_failure AS lastFailure,
       (SELECT min(d.arrived_at) FROM deliveries d WHERE d.backend = b.name) AS oldestAt,
@@ -44,6 +45,8 @@ export const viewsSql = {
         ELSE (SELECT min(d.not_before) FROM deliveries d WHERE d.backend = b.name AND d.transfer IS NULL AND d.not_before > 0)
       END AS nextAttemptAt
     FROM backends b WHERE b.instances > 0 ORDER BY b.name`,
+  countFormer: `
+    SELECT count(*) AS copies, coalesce(sum(state = 'conflict'), 0) AS conflicts FROM former_copies`,
   receipts: `
     SELECT i.orthanc_id AS orthancId, i.sop_uid AS sopUid, r.backend, r.copy, r.epoch, r.md5, r.at
     FROM studies s CROSS JOIN instances i ON i.study = s.id CROSS JOIN receipts r ON r.instance = i.id
@@ -58,6 +61,7 @@ interface TotalsRow {
   readonly placed: number;
   readonly followed: number;
   readonly waiting: number;
+  readonly rebound: number;
   readonly unproven: number;
   readonly unproven_bytes: number;
   readonly settling: number;
@@ -84,9 +88,17 @@ export function createViews(connection: Connection): ViewLedger {
   const queues = connection.prepare<QueueView['backends'][number]>(viewsSql.queues);
   const receipts = connection.prepare<ReturnType<ViewLedger['receipts']>[number]>(viewsSql.receipts);
   const studies = createStudyQueries(connection);
+  const { formerCopies } = createFormerCopies(connection);
+  const countFormer = connection.prepare<{ copies: number; conflicts: number }>(viewsSql.countFormer);
 
   function waitingFor(row: StudyRow, state: StudyState): string | null {
     if (state === 'received') return row.waitingReason ?? 'not placed yet';
+    if (state === 'healing') {
+      const [former] = formerCopies({ studyUid: row.uid });
+      return former === undefined
+        ? null
+        : `a part is on ${former.backend} still: ${former.reason ?? former.state}`;
+    }
     const failure = oldestFailure.get(row.id)?.failure;
     if (state !== 'quarantined') return failure ?? null;
     return firstQuarantine.get(row.id)?.failure ?? failure ?? null;
@@ -98,6 +110,7 @@ export function createViews(connection: Connection): ViewLedger {
       state: row.state,
       waiting: waitingFor(row, row.state),
       assignments: currentOf.all(row.id).map((found) => toAssignment(row.uid, found)),
+      formerCopies: row.former === 0 ? [] : formerCopies({ studyUid: row.uid }),
       modality: row.modality,
       station: row.station,
       remoteAet: row.remoteAet,
@@ -108,9 +121,10 @@ export function createViews(connection: Connection): ViewLedger {
       instances: {
         received: row.instances,
         verified: row.verified,
-        removed: row.removed,
+        removed: row.removed - row.discarded,
         quarantined: row.quarantined,
         vanished: row.vanished,
+        discarded: row.discarded,
       },
       bytes: row.bytes,
     };
@@ -168,6 +182,8 @@ export function createViews(connection: Connection): ViewLedger {
           quarantined: counted.quarantined,
           unplacedStudies: countUnplaced.get()?.count ?? 0,
           settling: counted.settling,
+          formerCopies: countFormer.get()?.copies ?? 0,
+          formerConflicts: countFormer.get()?.conflicts ?? 0,
           backends: queues.all(),
         };
       }),
@@ -176,10 +192,10 @@ export function createViews(connection: Connection): ViewLedger {
 
     totals: () =>
       connection.read(() => {
-        const { received, proven, removed, vanished, placed, followed, waiting } = requireTotals(
+        const { received, proven, removed, vanished, placed, followed, waiting, rebound } = requireTotals(
           totals.get(),
         );
-        const byKind: Record<DecisionKind, number> = { placed, followed, waiting };
+        const byKind: Record<DecisionKind, number> = { placed, followed, waiting, rebound };
         return { received, proven, removed, vanished, decisions: byKind };
       }),
   };

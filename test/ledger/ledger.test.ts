@@ -151,6 +151,7 @@ test('who deleted what: gone after its receipt is removed, gone before it is van
     removed: 1,
     quarantined: 0,
     vanished: 1,
+    discarded: 0,
   });
   expect(ledger.events('1.2.3')).toMatchObject([{ at: 15, kind: 'vanished' }]);
   expect(ledger.totals()).toMatchObject({ received: 3, removed: 1, vanished: 1 });

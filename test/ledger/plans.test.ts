@@ -1,10 +1,16 @@
 import BetterSqlite3 from 'better-sqlite3';
 import { expect, test } from 'vitest';
+import { auditSql } from '../../src/ledger/audit.ts';
 import { backendsSql } from '../../src/ledger/backends.ts';
+import { bindingsSql } from '../../src/ledger/bindings.ts';
 import { decisionsSql } from '../../src/ledger/decisions.ts';
+import { evacuationsSql } from '../../src/ledger/evacuations.ts';
+import { failoverSql } from '../../src/ledger/failover.ts';
+import { formerCopiesSql } from '../../src/ledger/former-copies.ts';
 import { historySql } from '../../src/ledger/history.ts';
 import { intakeSql } from '../../src/ledger/intake.ts';
 import { migrate } from '../../src/ledger/migrations.ts';
+import { quarantineSql } from '../../src/ledger/quarantine.ts';
 import { releasesSql } from '../../src/ledger/releases.ts';
 import { filterNames, studiesSql } from '../../src/ledger/study-queries.ts';
 import { transfersSql } from '../../src/ledger/transfers.ts';
@@ -32,6 +38,10 @@ const indexes: Record<string, readonly string[]> = {
   queueHeld: ['instances_study'],
   unprove: ['instances_study'],
   beginRemoval: ['instances_study'],
+  bound: ['studies_held', 'deliveries_study'],
+  healable: ['former_copies_due'],
+  formerOn: ['former_copies_backend'],
+  auditTrail: ['audit_at'],
   loads: ['deliveries_arrived'],
   queues: ['deliveries_arrived', 'deliveries_ready', 'deliveries_delayed'],
   quarantined: ['instances_quarantine'],
@@ -46,21 +56,27 @@ const indexes: Record<string, readonly string[]> = {
   thinTransfers: ['transfers_ended'],
 };
 
-const statements: [string, string][] = Object.entries({
-  ...intakeSql,
-  ...releasesSql,
-  ...decisionsSql,
-  ...transfersSql,
-  ...backendsSql,
-  ...historySql,
-  ...viewsSql,
-});
+const statements: [string, string][] = [
+  intakeSql,
+  releasesSql,
+  decisionsSql,
+  transfersSql,
+  backendsSql,
+  historySql,
+  viewsSql,
+  bindingsSql,
+  failoverSql,
+  formerCopiesSql,
+  evacuationsSql,
+  auditSql,
+  quarantineSql,
+].flatMap((part) => Object.entries(part));
 
-/** One row, or a row a backend: the only tables that may be walked whole. */
-const smallTables = /^SCAN (b|backends|totals|roll_ups|j|json_each|value)\b/;
+/** One row, a row a backend, or only what is under way: the only tables that may be walked whole. */
+const smallTables = /^SCAN (b|backends|totals|roll_ups|j|json_each|value|evacuations|former_copies)\b/;
 /** Walks over an index that holds only the rows that are asked for, and over an intermediate result. */
 const rightScans =
-  /^SCAN (\S+ USING (COVERING )?INDEX (studies_unplaced|studies_settling|instances_unproven|instances_quarantine|deliveries_transfer)|p|\(subquery-\d+\)|json_each VIRTUAL TABLE.*|CONSTANT ROW|\d+ CONSTANT ROWS?|j VIRTUAL TABLE.*)/;
+  /^SCAN (\S+ USING (COVERING )?INDEX (studies_unplaced|studies_settling|studies_held|refusals_instance|instances_unproven|instances_quarantine|deliveries_transfer)|p|\(subquery-\d+\)|json_each VIRTUAL TABLE.*|CONSTANT ROW|\d+ CONSTANT ROWS?|j VIRTUAL TABLE.*)/;
 
 test('every statement finds its rows by an index', () => {
   const db = new BetterSqlite3(':memory:');

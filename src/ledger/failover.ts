@@ -1,0 +1,171 @@
+import type { Assignment, BoundStudy } from '../study.ts';
+import { type AssignmentRow, toAssignment } from './assignments.ts';
+import { createBindings } from './bindings.ts';
+import type { Connection } from './connection.ts';
+import { type FailoverLedger, LedgerError } from './ledger.ts';
+
+const boundColumns = `s.uid AS studyUid, a.copy, a.epoch, a.backend, a.outstanding AS unproven,
+  (s.removed + s.removing - s.discarded > 0 OR (SELECT d.kind FROM decisions d WHERE d.id = a.decision) = 'followed') AS torn,
+  (SELECT min(d.arrived_at) FROM deliveries d WHERE d.study = s.id AND d.copy = a.copy) AS waitingSince,
+  (SELECT json_group_array(DISTINCT r.backend) FROM refusals r WHERE r.study = s.id) AS refusedBy`;
+
+export const failoverSql = {
+  bound: `
+    SELECT ${boundColumns}
+    FROM studies s INDEXED BY studies_held CROSS JOIN assignments a ON a.study = s.id AND a.ended_at IS NULL
+    WHERE s.held > 0 AND a.backend = @backend ORDER BY s.first_seen_at, s.id`,
+  refusedStudies: `
+    SELECT DISTINCT ${boundColumns}
+    FROM refusals x CROSS JOIN deliveries y ON y.instance = x.instance AND y.backend = x.backend
+      CROSS JOIN studies s ON s.id = x.study
+      CROSS JOIN assignments a ON a.study = y.study AND a.copy = y.copy AND a.epoch = y.epoch AND a.ended_at IS NULL
+    ORDER BY s.id, a.copy`,
+  studyId: `SELECT id FROM studies WHERE uid = ?`,
+  current: `
+    SELECT copy, epoch, backend, decision, assigned_at AS assignedAt FROM assignments
+    WHERE study = ? AND ended_at IS NULL ORDER BY copy`,
+  endDeliveries: `DELETE FROM deliveries WHERE study = @study AND copy = @copy`,
+  endAssignment: `
+    UPDATE assignments SET ended_at = @at WHERE study = @study AND copy = @copy AND epoch = @epoch AND ended_at IS NULL`,
+  noteFormer: `
+    INSERT INTO former_copies (study, copy, backend, state, since, reason)
+    VALUES (@study, @copy, @backend, 'waiting', @at, @reason)
+    ON CONFLICT (study, backend) DO UPDATE SET copy = excluded.copy, since = excluded.since, reason = excluded.reason,
+      not_before = 0, attempts = 0, accepted = 0, state = CASE WHEN state = 'deleting' THEN state ELSE 'waiting' END`,
+  noteFound: `
+    INSERT INTO studies (uid, first_seen_at, last_news_at) VALUES (@studyUid, @now, @now)
+    ON CONFLICT (uid) DO NOTHING`,
+  refusedThere: `
+    SELECT DISTINCT d.instance FROM refusals r CROSS JOIN deliveries d ON d.instance = r.instance AND d.backend = r.backend
+    WHERE r.study = @study`,
+  endAll: `DELETE FROM deliveries WHERE instance = ?`,
+  quarantine: `
+    UPDATE instances SET state = 'quarantined', proven = 0, changed_at = @now, quarantine_code = 'refused', quarantine_detail = @detail
+    WHERE id = @instance AND state = 'held'`,
+} as const;
+
+type BoundRow = Omit<BoundStudy, 'torn' | 'refusedBy'> & {
+  readonly torn: number;
+  readonly refusedBy: string;
+};
+
+type Part = Pick<
+  FailoverLedger,
+  'bound' | 'refusedStudies' | 'rebind' | 'adopt' | 'noteFormer' | 'quarantineRefused'
+>;
+
+/** The part that binds studies anew. */
+export function createFailoverPart(connection: Connection): Part {
+  const bound = connection.prepare<BoundRow>(failoverSql.bound);
+  const refusedStudies = connection.prepare<BoundRow>(failoverSql.refusedStudies);
+  const studyId = connection.prepare<{ id: number }>(failoverSql.studyId);
+  const currentOf = connection.prepare<AssignmentRow>(failoverSql.current);
+  const endDeliveries = connection.prepare(failoverSql.endDeliveries);
+  const endAssignment = connection.prepare(failoverSql.endAssignment);
+  const noteFormer = connection.prepare(failoverSql.noteFormer);
+  const noteFound = connection.prepare(failoverSql.noteFound);
+  const refusedThere = connection.prepare<{ instance: number }>(failoverSql.refusedThere);
+  const endAll = connection.prepare(failoverSql.endAll);
+  const quarantine = connection.prepare(failoverSql.quarantine);
+  const bindings = createBindings(connection);
+
+  function idOf(studyUid: string): number {
+    const id = studyId.get(studyUid)?.id;
+    if (id === undefined) throw new LedgerError('failed', `Nothing of study ${studyUid} was ever received.`);
+    return id;
+  }
+
+  return {
+    bound: (backend) => connection.read(() => bound.all({ backend }).map(toBound)),
+    refusedStudies: () => connection.read(() => refusedStudies.all().map(toBound)),
+
+    rebind: ({ expectedEpoch, clean, ...decision }): Assignment | null =>
+      connection.write(() => {
+        const { studyUid, copy, backend, at } = decision;
+        if (backend === null)
+          throw new LedgerError('failed', 'A study is bound anew to a backend, not to none.');
+        const study = idOf(studyUid);
+        const assignments = currentOf.all(study);
+        const current = assignments.find((assignment) => assignment.copy === copy);
+        if (current === undefined || current.epoch !== expectedEpoch) return null;
+        // Two copies on one backend would be one; and where it is bound already there is nothing to do.
+        if (assignments.some((assignment) => assignment.backend === backend)) return null;
+        if (bindings.deletingThere(study, backend)) return null;
+
+        const epoch = bindings.nextEpoch(study, copy);
+        const id = bindings.keep(study, epoch, decision);
+        // Also those in an open transfer: what it proves is the former assignment's.
+        endDeliveries.run({ study, copy });
+        endAssignment.run({ study, copy, epoch: current.epoch, at });
+        noteFormer.run({ study, copy, backend: current.backend, at, reason: 'not looked at yet' });
+        return bindings.bind(study, {
+          studyUid,
+          copy,
+          epoch,
+          backend,
+          decision: id,
+          at,
+          clean: clean ?? false,
+          askFirst: clean !== true,
+        });
+      }),
+
+    adopt: (studyUid, backend, now) =>
+      connection.write(() => {
+        noteFound.run({ studyUid, now });
+        const study = idOf(studyUid);
+        const [current] = currentOf.all(study);
+        if (current !== undefined) return toAssignment(studyUid, current);
+        const epoch = bindings.nextEpoch(study, 0);
+        const reason = `found on ${backend}`;
+        const decision = bindings.keep(study, epoch, {
+          copy: 0,
+          at: now,
+          policy: 'found',
+          kind: 'followed',
+          backend,
+          reason,
+          considered: [],
+        });
+        return bindings.bind(study, {
+          studyUid,
+          copy: 0,
+          epoch,
+          backend,
+          decision,
+          at: now,
+          clean: false,
+          askFirst: true,
+        });
+      }),
+
+    noteFormer(studyUid, backend, reason, now) {
+      connection.write(() => {
+        const study = idOf(studyUid);
+        const assignments = currentOf.all(study);
+        const [first] = assignments;
+        if (first === undefined || assignments.some((assignment) => assignment.backend === backend)) return;
+        noteFormer.run({ study, copy: first.copy, backend, at: now, reason });
+      });
+    },
+
+    quarantineRefused: (studyUid, detail, now) =>
+      connection.write(() => {
+        const instances = refusedThere.all({ study: idOf(studyUid) });
+        for (const { instance } of instances) {
+          endAll.run(instance);
+          quarantine.run({ instance, detail, now });
+        }
+        return instances.length;
+      }),
+  };
+}
+
+function toBound({ torn, refusedBy, ...row }: BoundRow): BoundStudy {
+  const names: unknown = JSON.parse(refusedBy);
+  return {
+    ...row,
+    torn: torn === 1,
+    refusedBy: Array.isArray(names) ? names.filter((name) => typeof name === 'string') : [],
+  };
+}
