@@ -26,6 +26,11 @@ export interface LivePool extends BackendPool {
   close(): void;
 }
 
+/** Failures in a row after which the breaker opens. One may be the image's fault, or a connection's. */
+const failuresToOpen = 2;
+/** After it closed, a backend that has just come round is given one transfer at a time for so long. */
+const slowStartMs = 20_000;
+
 /** One backend as it is now. Only what an operator said is durable; the rest is found out anew after a start. */
 interface Member {
   readonly config: BackendConfig;
@@ -35,7 +40,15 @@ interface Member {
   health: HealthState;
   busyLanes: number;
   backOff: BackOff | null;
+  /** When the first of the failures in a row happened; null: the last transfer ended well, or there was none. */
+  failingSince: EpochMs | null;
+  breakerOpen: boolean;
+  /** After the breaker closed, one lane only until then. */
+  slowUntil: EpochMs;
+  /** When an operator took it out; null: it is not in `maint`. */
+  maintSince: EpochMs | null;
   endBackOffTimer: (() => void) | null;
+  endSlowTimer: (() => void) | null;
   version: string | null;
   latencyMs: number | null;
   instances: number | null;
@@ -53,6 +66,7 @@ export function createPool(options: PoolOptions): LivePool {
   const random = options.random ?? Math.random;
   const timers = options.timers ?? realTimers;
   const listeners = new Set<(name: string) => void>();
+  const madeAt = clock();
   const settings = new Map(ledger.backendSettings().map((setting) => [setting.backend, setting]));
   const members = new Map<string, Member>(
     options.backends.map((config) => [
@@ -64,7 +78,13 @@ export function createPool(options: PoolOptions): LivePool {
         health: unheard(clock()),
         busyLanes: 0,
         backOff: null,
+        failingSince: null,
+        breakerOpen: false,
+        slowUntil: 0,
+        // What the ledger does not say: since when. From now on is never too early.
+        maintSince: settings.get(config.name)?.state === 'maint' ? clock() : null,
         endBackOffTimer: null,
+        endSlowTimer: null,
         version: null,
         latencyMs: null,
         instances: null,
@@ -114,6 +134,8 @@ export function createPool(options: PoolOptions): LivePool {
       bytesInFlight: load?.bytes ?? 0,
       retryAt: one.backOff === null || one.backOff.until <= clock() ? null : one.backOff.until,
       lastFailure: one.backOff?.text ?? null,
+      outSince: outOf(one)?.since ?? null,
+      breaker: breakerOf(one, clock()),
       instances: one.instances,
       diskBytes: one.diskBytes,
     };
@@ -121,6 +143,8 @@ export function createPool(options: PoolOptions): LivePool {
 
   function endBackOff(one: Member): void {
     one.backOff = null;
+    one.failingSince = null;
+    one.breakerOpen = false;
     one.endBackOffTimer?.();
     one.endBackOffTimer = null;
   }
@@ -135,6 +159,15 @@ export function createPool(options: PoolOptions): LivePool {
       // Timers may fire a little early by the clock that `sendable` is asked with; then nobody would come back.
       if (one.backOff !== null && clock() < one.backOff.until) watchBackOff(one, clock());
       else notify(one.config.name);
+    });
+  }
+
+  function startSlowly(one: Member, now: EpochMs): void {
+    one.slowUntil = now + slowStartMs;
+    one.endSlowTimer?.();
+    one.endSlowTimer = timers.after(slowStartMs, () => {
+      one.endSlowTimer = null;
+      notify(one.config.name);
     });
   }
 
@@ -169,6 +202,7 @@ export function createPool(options: PoolOptions): LivePool {
           operator: one.operator,
           health: health.kind,
           healthReason: healthReason(health, config.url),
+          breakerReason: one.breakerOpen ? `its last transfers failed (${one.backOff?.text ?? ''})` : null,
         };
       });
     },
@@ -188,9 +222,18 @@ export function createPool(options: PoolOptions): LivePool {
       return { ok: true };
     },
 
+    outSince(name) {
+      const one = members.get(name);
+      if (one === undefined) return { since: madeAt, reason: `${name} is not in the topology any more` };
+      return outOf(one);
+    },
+
     freeLanes(name) {
       const one = members.get(name);
-      return one === undefined ? 0 : Math.max(0, one.config.lanes - one.busyLanes);
+      if (one === undefined) return 0;
+      // One transfer tries it: the others would only wait for the same failure, or stall beside it.
+      const lanes = one.breakerOpen || clock() < one.slowUntil ? 1 : one.config.lanes;
+      return Math.max(0, lanes - one.busyLanes);
     },
 
     setOperator(name, change, now) {
@@ -203,6 +246,8 @@ export function createPool(options: PoolOptions): LivePool {
       const weightSet = weight === undefined ? one.weightSet : weight;
       // Durable first: what the ledger refuses has not been said.
       ledger.setBackend({ backend: name, state, weight: weightSet }, now);
+      if (state !== 'maint') one.maintSince = null;
+      else if (one.operator !== 'maint') one.maintSince = now;
       one.operator = state;
       one.weightSet = weightSet;
       log.info('backend set by an operator', { backend: name, state, weight: weightOf(one) });
@@ -230,6 +275,7 @@ export function createPool(options: PoolOptions): LivePool {
       } else {
         one.latencyMs = null;
         log.warn('backend is down', { backend: name, reason: healthReason(one.health, url) });
+        notify(name);
       }
     },
 
@@ -248,17 +294,27 @@ export function createPool(options: PoolOptions): LivePool {
       notify(name);
     },
 
-    transferSucceeded(name) {
+    transferSucceeded(name, now) {
       const one = member(name);
       const wasHeldBack = one.backOff !== null;
+      if (one.breakerOpen) {
+        startSlowly(one, now);
+        log.info('transfers to the backend succeed again', { backend: name });
+      }
       endBackOff(one);
       if (wasHeldBack) notify(name);
     },
 
     transferFailed(name, code, detail, now) {
       const one = member(name);
+      one.failingSince ??= now;
       one.backOff = afterFailure(one.backOff, { code, detail, now }, random);
       watchBackOff(one, now);
+      if (!one.breakerOpen && (one.backOff.failures >= failuresToOpen || code === 'stalled')) {
+        one.breakerOpen = true;
+        log.warn('transfers to the backend fail', { backend: name, code, detail });
+        notify(name);
+      }
       return one.backOff.until;
     },
 
@@ -275,9 +331,31 @@ export function createPool(options: PoolOptions): LivePool {
       for (const one of members.values()) {
         one.endBackOffTimer?.();
         one.endBackOffTimer = null;
+        one.endSlowTimer?.();
+        one.endSlowTimer = null;
       }
     },
   };
+}
+
+/** The earliest of all that keeps it from serving. */
+function outOf(one: Member): { readonly since: EpochMs; readonly reason: string } | null {
+  const { health, config, failingSince, maintSince } = one;
+  const causes = [
+    maintSince === null ? null : { since: maintSince, reason: 'in maint' },
+    health.kind === 'down'
+      ? { since: health.since, reason: healthReason(health, config.url) ?? 'down' }
+      : null,
+    one.breakerOpen && failingSince !== null
+      ? { since: failingSince, reason: `its transfers fail (${one.backOff?.text ?? ''})` }
+      : null,
+  ].filter((cause) => cause !== null);
+  return causes.toSorted((a, b) => a.since - b.since)[0] ?? null;
+}
+
+function breakerOf(one: Member, now: EpochMs): 'closed' | 'open' | 'half-open' {
+  if (!one.breakerOpen) return 'closed';
+  return one.busyLanes > 0 || one.backOff === null || now >= one.backOff.until ? 'half-open' : 'open';
 }
 
 function weightOf(one: Member): number {

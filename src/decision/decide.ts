@@ -1,5 +1,5 @@
 import type { ConsideredBackend, DecisionKind, EpochMs, StudyToPlace } from '../study.ts';
-import { type Eligibility, healthObstacle, operatorObstacle, splitEligible } from './eligible.ts';
+import { type Eligibility, healthObstacle, operatorObstacle, splitEligible, type Taken } from './eligible.ts';
 import type { Candidate, Choice, Policy } from './policy.ts';
 
 /** What is decided of one copy of a study, before the ledger has it. */
@@ -22,7 +22,7 @@ export interface Holdings {
 
 export const nobodyAsked: Holdings = { held: new Map(), silent: new Map() };
 
-const nothingTaken: ReadonlySet<string> = new Set();
+const nothingTaken: Taken = new Map();
 
 /**
  * Places a study: on the backend that holds most of it already, else on the one the policy chooses among the eligible,
@@ -36,7 +36,7 @@ export function decide(
   candidates: readonly Candidate[],
   now: EpochMs,
   holdings: Holdings = nobodyAsked,
-  taken: ReadonlySet<string> = nothingTaken,
+  taken: Taken = nothingTaken,
 ): Verdict {
   const holder = holderOf(candidates, holdings, taken);
   if (holder !== null) return follow(holder, candidates, holdings);
@@ -59,11 +59,7 @@ interface Holder {
 }
 
 /** The candidate that holds most of the study; of equals the first in the topology. Null: nobody said to hold any of it. */
-function holderOf(
-  candidates: readonly Candidate[],
-  { held }: Holdings,
-  taken: ReadonlySet<string>,
-): Holder | null {
+function holderOf(candidates: readonly Candidate[], { held }: Holdings, taken: Taken): Holder | null {
   let holder: Holder | null = null;
   for (const candidate of candidates) {
     const instances = held.get(candidate.backend) ?? 0;

@@ -13,22 +13,38 @@ export interface Eligibility {
 
 /**
  * Who may be given a new study. Asked once before a policy, so that no policy has to know of operators or health.
- * `taken`: backends that have another copy of the study; two copies on one backend would be one.
+ * `taken`: backends that are out of question for this study, such as one that has another copy: two on one would be one.
  */
-export function splitEligible(candidates: readonly Candidate[], taken: ReadonlySet<string>): Eligibility {
-  const eligible: Candidate[] = [];
-  const passedOver: PassedOver[] = [];
+export function splitEligible(candidates: readonly Candidate[], taken: Taken): Eligibility {
+  const free: Candidate[] = [];
+  const reasons = new Map<Candidate, string>();
   for (const candidate of candidates) {
     const obstacles = obstaclesOf(candidate, taken);
-    if (obstacles.length === 0) eligible.push(candidate);
-    else passedOver.push({ candidate, reason: obstacles.join('; ') });
+    if (obstacles.length === 0) free.push(candidate);
+    else reasons.set(candidate, obstacles.join('; '));
   }
-  return { eligible, passedOver };
+  // Failed transfers are soft evidence: the front or the images may be at fault. Where it is against most of those that are
+  // left, it says nothing about any of them.
+  const doubted = free.filter((candidate) => candidate.breakerReason !== null);
+  if (doubted.length * 2 <= free.length) {
+    for (const candidate of doubted) reasons.set(candidate, candidate.breakerReason ?? '');
+  }
+  return {
+    eligible: free.filter((candidate) => !reasons.has(candidate)),
+    passedOver: candidates.flatMap((candidate) => {
+      const reason = reasons.get(candidate);
+      return reason === undefined ? [] : [{ candidate, reason }];
+    }),
+  };
 }
 
-function obstaclesOf(candidate: Candidate, taken: ReadonlySet<string>): string[] {
+/** Backends the study must not go to, with the reason for a person. */
+export type Taken = ReadonlyMap<string, string>;
+
+function obstaclesOf(candidate: Candidate, taken: Taken): string[] {
   const obstacles: string[] = [];
-  if (taken.has(candidate.backend)) obstacles.push('has another copy of this study');
+  const why = taken.get(candidate.backend);
+  if (why !== undefined) obstacles.push(why);
   const operator = operatorObstacle(candidate);
   if (operator !== null) obstacles.push(operator);
   const health = healthObstacle(candidate);

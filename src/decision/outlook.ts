@@ -28,10 +28,12 @@ const rewordMs = 30_000;
 const freshMs = 10_000;
 
 export function outlookOf(candidates: readonly Candidate[]): Outlook {
-  const { eligible } = splitEligible(candidates, new Set());
+  const { eligible } = splitEligible(candidates, new Map());
   return {
     anyEligible: eligible.length > 0,
-    states: candidates.map((c) => `${c.backend} ${c.operator} ${c.health} ${c.weight > 0}`).join('\n'),
+    states: candidates
+      .map((c) => `${c.backend} ${c.operator} ${c.health} ${c.weight > 0} ${c.breakerReason === null}`)
+      .join('\n'),
     reasons: candidates.map((c) => c.healthReason ?? '').join('\n'),
   };
 }

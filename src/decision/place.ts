@@ -43,9 +43,13 @@ export function place(
     bytes: view.bytes,
     firstSeenAt: view.firstSeenAt,
   };
-  const taken = new Set(view.assignments.map((assignment) => assignment.backend));
+  const taken = new Map(
+    view.assignments.map((assignment) => [assignment.backend, 'has another copy of this study']),
+  );
   const verdict = decide(policy, study, candidates, now, holdings, taken);
-  const assignment = ledger.decide({ studyUid, copy, at: now, policy: policy.name, ...verdict });
+  // What it said counts only of the one that was chosen.
+  const clean = verdict.backend !== null && holdings.held.get(verdict.backend) === 0;
+  const assignment = ledger.decide({ studyUid, copy, at: now, policy: policy.name, clean, ...verdict });
   if (assignment === null) return { kind: 'waiting', reason: verdict.reason };
   const { backend } = assignment;
   return {

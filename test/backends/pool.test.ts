@@ -144,9 +144,63 @@ describe('the pool', () => {
     r.pool.transferSucceeded('a', r.time.clock());
     expect(r.pool.sendable('a', r.time.clock())).toEqual({ ok: true });
     expect(r.pool.status('a')).toMatchObject({ lastFailure: null });
-    expect(heard).toEqual(['a', 'a']);
+    // The second failure in a row opened its breaker, the success closed it.
+    expect(heard).toEqual(['a', 'a', 'a']);
+    r.time.advance(20_000);
     expect(r.time.waiting).toBe(0);
     expect(r.pool.transferFailed('a', 'send-failed', '', r.time.clock()) - r.time.clock()).toBe(1_000);
+  });
+
+  test('two failures in a row open the breaker: out since the first, tried by one transfer, slow at first', async () => {
+    await using r = await rig(two, () => 1);
+    r.allUp();
+    const first = r.time.clock();
+    r.pool.transferFailed('a', 'send-failed', 'HTTP 500', first);
+    expect(r.pool.outSince('a')).toBeNull();
+    expect(r.pool.status('a')).toMatchObject({ breaker: 'closed', outSince: null });
+    r.time.advance(1_000);
+    r.pool.transferFailed('a', 'send-failed', 'HTTP 500', r.time.clock());
+    expect(r.pool.outSince('a')).toMatchObject({ since: first });
+    expect(r.pool.status('a')).toMatchObject({ breaker: 'open', outSince: first });
+    expect(r.pool.candidates().find(({ backend }) => backend === 'a')?.breakerReason).toContain('HTTP 500');
+    r.time.advance(2_000);
+    expect(r.pool.status('a')).toMatchObject({ breaker: 'half-open' });
+    expect(r.pool.freeLanes('a')).toBe(1);
+    r.pool.laneTaken('a');
+    expect(r.pool.freeLanes('a')).toBe(0);
+    r.pool.laneFreed('a');
+    r.pool.transferSucceeded('a', r.time.clock());
+    expect(r.pool.outSince('a')).toBeNull();
+    expect(r.pool.status('a')).toMatchObject({ breaker: 'closed' });
+    expect(r.pool.freeLanes('a')).toBe(1);
+    r.time.advance(20_000);
+    expect(r.pool.freeLanes('a')).toBe(2);
+  });
+
+  test('one stall opens the breaker; a poll that finds the backend back closes it', async () => {
+    await using r = await rig(two, () => 1);
+    r.allUp();
+    const now = r.time.clock();
+    r.pool.transferFailed('a', 'stalled', 'nothing moved for 15 s', now);
+    expect(r.pool.outSince('a')).toMatchObject({ since: now });
+    for (const at of [now + 1, now + 2])
+      r.pool.observed('a', { at, up: false, reason: 'x', latencyMs: null });
+    expect(r.pool.outSince('a')).toMatchObject({ since: now });
+    r.pool.observed('a', { at: now + 3, up: true, reason: null, latencyMs: 1 });
+    expect(r.pool.outSince('a')).toBeNull();
+  });
+
+  test('maint counts as out since it was said, and so does a name that left the topology', async () => {
+    await using r = await rig(two);
+    r.allUp();
+    r.time.advance(5_000);
+    r.pool.setOperator('a', { state: 'maint' }, r.time.clock());
+    r.time.advance(5_000);
+    r.pool.setOperator('a', { state: 'maint' }, r.time.clock());
+    expect(r.pool.outSince('a')).toMatchObject({ since: r.time.clock() - 5_000 });
+    r.pool.setOperator('a', { state: 'drain' }, r.time.clock());
+    expect(r.pool.outSince('a')).toBeNull();
+    expect(r.pool.outSince('gone')).toMatchObject({ since: r.time.clock() - 10_000 });
   });
 
   test('coming back up ends the back-off of what is over', async () => {

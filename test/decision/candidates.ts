@@ -15,6 +15,7 @@ export function candidate(backend: string, more: Partial<Candidate> = {}): Candi
     operator: 'ready',
     health: 'up',
     healthReason: null,
+    breakerReason: null,
     ...more,
   };
 }

@@ -24,14 +24,17 @@ describe('eligibility', () => {
     ],
   ] as const)('%o is passed over, with everything that stands in the way', (more, reason) => {
     const one = candidate('a', more);
-    expect(splitEligible([one], new Set())).toEqual({
+    expect(splitEligible([one], new Map())).toEqual({
       eligible: [],
       passedOver: [{ candidate: one, reason }],
     });
   });
 
   test('a backend with another copy of the study is passed over', () => {
-    const split = splitEligible([candidate('a'), candidate('b')], new Set(['a']));
+    const split = splitEligible(
+      [candidate('a'), candidate('b')],
+      new Map([['a', 'has another copy of this study']]),
+    );
     expect(split.eligible.map((each) => each.backend)).toEqual(['b']);
     expect(split.passedOver[0]?.reason).toBe('has another copy of this study');
   });
@@ -148,7 +151,7 @@ describe('deciding', () => {
       [candidate('a'), candidate('b', { studiesInFlight: 50 })],
       0,
       { held: new Map([['a', 300]]), silent: nothing },
-      new Set(['a']),
+      new Map([['a', 'has another copy of this study']]),
     );
     expect(verdict).toMatchObject({ kind: 'placed', backend: 'b' });
   });
