@@ -55,8 +55,15 @@ export const seriesAnswer = z.array(
 );
 
 export const studiesAnswer = z.array(
-  z.object({ ID: z.string(), MainDicomTags: z.object({ StudyInstanceUID: z.string() }) }),
+  z.object({
+    ID: z.string(),
+    MainDicomTags: z.object({ StudyInstanceUID: z.string() }),
+    Series: z.array(z.string()),
+  }),
 );
+
+/** Their children only. */
+export const seriesChildrenAnswer = z.array(z.object({ ID: z.string(), Instances: z.array(z.string()) }));
 
 export const lookupAnswer = z.array(z.object({ ID: z.string(), Type: z.string() }));
 
@@ -68,9 +75,25 @@ export const jobsAnswer = z.array(
     ID: z.string(),
     Type: z.string(),
     State: z.string(),
-    Content: z.object({ ParentResources: z.array(z.string()).optional() }).optional(),
+    Progress: z.number().optional(),
+    Content: z
+      .object({
+        ParentResources: z.array(z.string()).optional(),
+        // The peer's name is not kept with a job, only its address: the first of a list, or a field where the peer has more settings.
+        Peer: z
+          .union([
+            z.tuple([z.string()], z.string()).transform(([url]) => url),
+            z.object({ Url: z.string() }).transform(({ Url }) => Url),
+          ])
+          .optional()
+          .catch(undefined),
+      })
+      .optional(),
   }),
 );
+
+/** Peers by name, from 1.9.3 on with their addresses. */
+export const peersAnswer = z.record(z.string(), z.object({ Url: z.string() }));
 
 export const uploadAnswer = z.object({ ID: z.string(), Status: z.enum(['Success', 'AlreadyStored']) });
 

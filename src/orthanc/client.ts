@@ -10,7 +10,9 @@ import {
   jobsAnswer,
   lookupAnswer,
   parseMetrics,
+  peersAnswer,
   seriesAnswer,
+  seriesChildrenAnswer,
   statisticsAnswer,
   storeAnswer,
   studiesAnswer,
@@ -203,6 +205,60 @@ class OrthancClient implements Orthanc {
     return found.filter((resource) => resource.Type === 'Study').map((resource) => resource.ID);
   }
 
+  async studyInstanceIds(studyUid: string, options?: CallOptions): Promise<readonly string[]> {
+    const ids = await this.studyIds(studyUid, options);
+    if (ids.length === 0) return [];
+    const studies = await this.bulk('Study', ids, studiesAnswer, false, options);
+    const series = studies.flatMap((study) => study.Series);
+    const children = await this.bulk('Series', series, seriesChildrenAnswer, false, options);
+    return children.flatMap((one) => one.Instances);
+  }
+
+  async *studyUids(options?: CallOptions): AsyncGenerator<readonly string[], void, undefined> {
+    const ids = await this.get('/studies', idsAnswer, options);
+    for (let from = 0; from < ids.length; from += BATCH) {
+      const some = await this.bulk('Study', ids.slice(from, from + BATCH), studiesAnswer, false, options);
+      yield some.map((study) => study.MainDicomTags.StudyInstanceUID);
+    }
+  }
+
+  async download(
+    id: string,
+    options?: CallOptions,
+  ): Promise<{ readonly file: Readable; readonly bytes: number } | null> {
+    const opened = await orNull(this.http.open(fileOf(id), options), ['not-found']);
+    return opened === null ? null : { file: opened.body, bytes: opened.bytes };
+  }
+
+  async readBack(id: string, options?: CallOptions): Promise<string | null> {
+    const hash = createHash('md5');
+    try {
+      await this.http.stream(fileOf(id), (bytes) => void hash.update(bytes), options);
+      return hash.digest('hex');
+    } catch (error) {
+      if (error instanceof OrthancError && isAboutFile(error)) return null;
+      throw error;
+    }
+  }
+
+  async openStores(
+    options?: CallOptions,
+  ): Promise<readonly { id: string; peer: string | null; instances: readonly string[]; progress: number }[]> {
+    const open = await this.openStoreJobs(options);
+    if (open.length === 0) return [];
+    const peers = Object.entries(await this.get('/peers?expand', peersAnswer, options));
+    return open.map((job) => {
+      const url = job.Content?.Peer;
+      const named = url === undefined ? [] : peers.filter(([, peer]) => sameAddress(peer.Url, url));
+      return {
+        id: job.ID,
+        peer: named.length === 1 ? (named[0]?.[0] ?? null) : null,
+        instances: job.Content?.ParentResources ?? [],
+        progress: job.Progress ?? 0,
+      };
+    });
+  }
+
   async storeToPeer(peer: string, ids: readonly string[], options?: CallOptions): Promise<void> {
     const path = `/peers/${encodeURIComponent(peer)}/store`;
     await this.post(path, { Resources: ids, Synchronous: true, Permissive: false }, storeAnswer, options);
@@ -210,11 +266,8 @@ class OrthancClient implements Orthanc {
 
   async cancelStores(ids: readonly string[], options?: CallOptions): Promise<number> {
     const wanted = new Set(ids);
-    const jobs = await this.get('/jobs?expand', jobsAnswer, options);
     let cancelled = 0;
-    for (const job of jobs) {
-      if (job.Type !== 'OrthancPeerStore' || !['Pending', 'Running', 'Retry', 'Paused'].includes(job.State))
-        continue;
+    for (const job of await this.openStoreJobs(options)) {
       if (job.Content?.ParentResources?.some((id) => wanted.has(id)) !== true) continue;
       const request: HttpRequest = {
         method: 'POST',
@@ -241,15 +294,17 @@ class OrthancClient implements Orthanc {
 
   async upload(
     file: Readable | Buffer,
-    options?: CallOptions,
+    options?: CallOptions & { readonly bytes?: number },
   ): Promise<{ orthancId: string; status: UploadStatus }> {
-    // Whole, since Orthanc wants to know the length; it holds the whole file in memory itself.
-    const body = file instanceof Readable ? await buffer(file) : file;
+    const bytes = options?.bytes;
+    // Orthanc wants to know the length: without it, the file is read whole first.
+    const body = file instanceof Readable && bytes === undefined ? await buffer(file) : file;
     const request: HttpRequest = {
       method: 'POST',
       path: '/instances',
-      body,
+      body: body instanceof Readable ? exactly(body, bytes ?? 0) : body,
       contentType: 'application/dicom',
+      ...(body instanceof Readable && bytes !== undefined ? { bytes } : {}),
     };
     const answer = await this.asked(request, uploadAnswer, options);
     return { orthancId: answer.ID, status: answer.Status };
@@ -261,6 +316,12 @@ class OrthancClient implements Orthanc {
 
   close(): void {
     this.http.close();
+  }
+
+  private async openStoreJobs(options?: CallOptions): Promise<z.output<typeof jobsAnswer>> {
+    const jobs = await this.get('/jobs?expand', jobsAnswer, options);
+    const open = ['Pending', 'Running', 'Retry', 'Paused'];
+    return jobs.filter((job) => job.Type === 'OrthancPeerStore' && open.includes(job.State));
   }
 
   /** Empty where metrics are switched off. */
@@ -333,6 +394,46 @@ class OrthancClient implements Orthanc {
       .slice(0, 3);
     throw this.http.error('nonsense', request, `not the answer to this question (${where.join(', ')})`);
   }
+}
+
+function fileOf(id: string): HttpRequest {
+  return { method: 'GET', path: `/instances/${encodeURIComponent(id)}/file` };
+}
+
+/** Orthanc's numbers for: beyond the end, no such item, no such file, bad file, no such resource, another MD5 than recorded. */
+const fileErrors: ReadonlySet<number> = new Set([3, 7, 13, 15, 17, 20]);
+
+/**
+ * Whether an Orthanc's error, when asked for a file, is about that file: missing, cut off, not what was stored, or not held. Its
+ * database, its memory and whatever stands before it say nothing about a file. From 2000 to 2099 are those of files and folders.
+ */
+function isAboutFile({ code, status, orthancStatus }: OrthancError): boolean {
+  if (code === 'not-found') return true;
+  if (orthancStatus === null || (status !== 400 && status !== 500)) return false;
+  return fileErrors.has(orthancStatus) || (orthancStatus >= 2000 && orthancStatus < 2100);
+}
+
+function sameAddress(one: string, other: string): boolean {
+  return one.replace(/\/+$/, '') === other.replace(/\/+$/, '');
+}
+
+/**
+ * Passes a file on, and fails where it has another length than was announced: the other side would wait for the rest for ever,
+ * or take what is too much for the next request.
+ */
+function exactly(file: Readable, bytes: number): Readable {
+  async function* counted(): AsyncGenerator<unknown, void, undefined> {
+    let passed = 0;
+    for await (const piece of file) {
+      passed += Buffer.isBuffer(piece) ? piece.length : Buffer.byteLength(String(piece));
+      if (passed > bytes) break;
+      yield piece;
+    }
+    if (passed !== bytes) throw new Error(`a file of another length than the ${bytes} bytes announced`);
+  }
+  const passing = Readable.from(counted(), { objectMode: false });
+  passing.once('close', () => file.destroy());
+  return passing;
 }
 
 function jsonRequest(path: string, body: unknown): HttpRequest {

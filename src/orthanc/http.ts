@@ -1,6 +1,6 @@
 import http from 'node:http';
 import https from 'node:https';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import axios, { type AxiosInstance, type AxiosResponse, isAxiosError } from 'axios';
 import { errorAnswer } from './answers.ts';
 import { type CallOptions, OrthancError, type OrthancErrorCode } from './orthanc.ts';
@@ -22,12 +22,21 @@ export interface HttpRequest {
   readonly path: string;
   readonly body?: string | Buffer | Readable;
   readonly contentType?: string;
+  /** Length of a body that is a stream: announced, so that one that breaks off can never count as whole. */
+  readonly bytes?: number;
 }
 
 /** An answer of any status, its body read whole. */
 export interface HttpAnswer {
   readonly status: number;
   readonly body: string;
+}
+
+interface Limit {
+  readonly signal: AbortSignal;
+  /** Why it was given up; null: it was not. */
+  given(): string | null;
+  end(): void;
 }
 
 /** The longest answer that is read: a list of a million ids has 47 MB. */
@@ -94,27 +103,81 @@ export class OrthancHttp {
   /** The bytes of a 2xx answer as they come, handed to `use`; otherwise throws. */
   async stream(request: HttpRequest, use: (bytes: Buffer) => void, options?: CallOptions): Promise<void> {
     await this.limited(request, options, async (signal) => {
-      const { status, data, headers } = await this.send<Readable>(request, 'stream', signal);
-      const good = status >= 200 && status <= 299;
-      let received = 0;
-      let words = '';
-      for await (const bytes of data) {
-        if (!Buffer.isBuffer(bytes)) throw this.error('nonsense', request, 'bytes expected');
-        received += bytes.length;
-        if (good) use(bytes);
-        else if (words.length < 65_536) words += bytes.toString('utf8');
-      }
-      if (!good) throw this.failure(request, { status, body: words });
-      // Node reports a body that breaks off; a proxy that ends it early with a clean close is caught here.
-      const announced = headers['content-length'];
-      if (announced !== undefined && Number(announced) !== received) {
-        throw this.error(
-          'unreachable',
-          request,
-          `${received} bytes instead of the ${String(announced)} announced`,
-        );
-      }
+      const { data, announced } = await this.opened(request, signal);
+      for await (const bytes of this.whole(request, data, announced)) use(bytes);
     });
+  }
+
+  /**
+   * The body of a 2xx answer as a stream, with the length it announced; the time limit goes on until it was read to its end or
+   * destroyed. The stream ends well only when it was whole; its errors are `OrthancError`s.
+   */
+  async open(
+    request: HttpRequest,
+    options?: CallOptions,
+  ): Promise<{ readonly body: Readable; readonly bytes: number }> {
+    const limit = this.limit(options);
+    try {
+      const { data, announced } = await this.opened(request, limit.signal);
+      if (announced === null) {
+        data.destroy();
+        throw this.error('nonsense', request, 'an answer that does not say its length');
+      }
+      const mended = this.mendErrors(request, this.whole(request, data, announced), limit);
+      const body = Readable.from(mended, { objectMode: false });
+      // Not in the generator alone: one that was never begun runs no `finally`.
+      body.once('close', () => {
+        limit.end();
+        data.destroy();
+      });
+      return { body, bytes: announced };
+    } catch (error) {
+      limit.end();
+      throw this.mended(request, error, limit);
+    }
+  }
+
+  private async opened(
+    request: HttpRequest,
+    signal: AbortSignal,
+  ): Promise<{ readonly data: Readable; readonly announced: number | null }> {
+    const { status, data, headers } = await this.send<Readable>(request, 'stream', signal);
+    if (status < 200 || status > 299) {
+      let words = '';
+      for await (const bytes of data) if (words.length < 65_536) words += String(bytes);
+      throw this.failure(request, { status, body: words });
+    }
+    const length = headers['content-length'];
+    return { data, announced: length === undefined ? null : Number(length) };
+  }
+
+  private async *whole(
+    request: HttpRequest,
+    data: Readable,
+    announced: number | null,
+  ): AsyncGenerator<Buffer, void, undefined> {
+    let received = 0;
+    for await (const bytes of data) {
+      if (!Buffer.isBuffer(bytes)) throw this.error('nonsense', request, 'bytes expected');
+      received += bytes.length;
+      yield bytes;
+    }
+    // Node reports a body that breaks off; a proxy that ends it early with a clean close is caught here.
+    if (announced !== null && announced !== received) {
+      throw this.error('unreachable', request, `${received} bytes instead of the ${announced} announced`);
+    }
+  }
+
+  private async *mendErrors(
+    request: HttpRequest,
+    bytes: AsyncIterable<Buffer>,
+    limit: Limit,
+  ): AsyncGenerator<Buffer, void, undefined> {
+    try {
+      yield* bytes;
+    } catch (error) {
+      throw this.mended(request, error, limit);
+    }
   }
 
   /** What an answer that is no success means. */
@@ -125,6 +188,7 @@ export class OrthancHttp {
     return this.error(code, request, details ?? `status ${answer.status}`, {
       status: answer.status,
       ...(details === undefined ? {} : { details }),
+      ...(said.success ? { orthancStatus: said.data.OrthancStatus } : {}),
     });
   }
 
@@ -132,7 +196,7 @@ export class OrthancHttp {
     code: OrthancErrorCode,
     request: HttpRequest,
     what: string,
-    more?: { status?: number; details?: string },
+    more?: { status?: number; details?: string; orthancStatus?: number },
   ): OrthancError {
     return new OrthancError(
       this.access.name,
@@ -153,6 +217,18 @@ export class OrthancHttp {
     options: CallOptions | undefined,
     run: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
+    const limit = this.limit(options);
+    try {
+      return await run(limit.signal);
+    } catch (error) {
+      throw this.mended(request, error, limit);
+    } finally {
+      limit.end();
+    }
+  }
+
+  /** One time limit and the caller's signal as one signal. `end` must be called. */
+  private limit(options: CallOptions | undefined): Limit {
     const limitMs = options?.timeoutMs ?? this.access.requestTimeoutMs;
     const outer = options?.signal;
     const controller = new AbortController();
@@ -163,18 +239,24 @@ export class OrthancHttp {
     }, limitMs);
     const stop = () => controller.abort();
     outer?.addEventListener('abort', stop, { once: true });
-    try {
-      if (outer?.aborted === true) controller.abort();
-      return await run(controller.signal);
-    } catch (error) {
-      if (error instanceof OrthancError) throw error;
-      if (timedOut) throw this.error('timeout', request, `no whole answer within ${limitMs} ms`);
-      if (outer?.aborted === true) throw this.error('timeout', request, 'given up by the caller');
-      throw this.broken(request, error);
-    } finally {
-      clearTimeout(timer);
-      outer?.removeEventListener('abort', stop);
-    }
+    if (outer?.aborted === true) controller.abort();
+    return {
+      signal: controller.signal,
+      given: () => {
+        if (timedOut) return `no whole answer within ${limitMs} ms`;
+        return outer?.aborted === true ? 'given up by the caller' : null;
+      },
+      end: () => {
+        clearTimeout(timer);
+        outer?.removeEventListener('abort', stop);
+      },
+    };
+  }
+
+  private mended(request: HttpRequest, error: unknown, limit: Limit): OrthancError {
+    if (error instanceof OrthancError) return error;
+    const given = limit.given();
+    return given === null ? this.broken(request, error) : this.error('timeout', request, given);
   }
 
   private async send<T>(
@@ -182,13 +264,17 @@ export class OrthancHttp {
     responseType: 'text' | 'stream',
     signal: AbortSignal,
   ): Promise<AxiosResponse<T>> {
+    const headers = {
+      ...(request.contentType === undefined ? {} : { 'Content-Type': request.contentType }),
+      ...(request.bytes === undefined ? {} : { 'Content-Length': String(request.bytes) }),
+    };
     const config = {
       method: request.method,
       url: request.path,
       data: request.body,
       responseType,
       signal,
-      ...(request.contentType === undefined ? {} : { headers: { 'Content-Type': request.contentType } }),
+      headers,
     };
     try {
       return await this.axios.request<T>(config);

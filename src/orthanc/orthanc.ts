@@ -18,11 +18,13 @@ export class OrthancError extends Error {
   readonly status: number | null;
   /** Orthanc's own words (`Message` or `Details` of its error answer), never containing patient data beyond what it says itself. */
   readonly details: string | null;
+  /** Orthanc's own error number (`OrthancStatus`); null where it gave none, or something else answered. */
+  readonly orthancStatus: number | null;
   constructor(
     orthanc: string,
     code: OrthancErrorCode,
     message: string,
-    more?: { status?: number; details?: string; cause?: unknown },
+    more?: { status?: number; details?: string; orthancStatus?: number; cause?: unknown },
   ) {
     super(message, more?.cause === undefined ? undefined : { cause: more.cause });
     this.name = 'OrthancError';
@@ -30,6 +32,7 @@ export class OrthancError extends Error {
     this.orthanc = orthanc;
     this.status = more?.status ?? null;
     this.details = more?.details ?? null;
+    this.orthancStatus = more?.orthancStatus ?? null;
   }
 }
 
@@ -105,10 +108,11 @@ export interface Orthanc {
    * says that the file is bad and not that the Orthanc is away.
    */
   readBack(id: string, options?: CallOptions): Promise<string | null>;
-  /** Peer-store jobs that are not over, with what they carry. `progress` 0–100. */
-  openStores(
-    options?: CallOptions,
-  ): Promise<
+  /**
+   * Peer-store jobs that are not over, with what they carry. `progress` 0–100. `peer`: its name where the address the job sends to
+   * is that of one peer; null where it is of none (any more) or of several.
+   */
+  openStores(options?: CallOptions): Promise<
     readonly {
       readonly id: string;
       readonly peer: string | null;
@@ -122,7 +126,10 @@ export interface Orthanc {
   cancelStores(ids: readonly string[], options?: CallOptions): Promise<number>;
   bulkDelete(ids: readonly string[], options?: CallOptions): Promise<void>;
   delete(id: string, options?: CallOptions): Promise<void>;
-  /** POST /instances: the file as it is. A stream with `bytes` is passed on as it comes, without being held in memory. */
+  /**
+   * POST /instances: the file as it is. A stream with `bytes` is passed on as it comes, without being held in memory; one that
+   * breaks off, or has another length, leaves nothing there.
+   */
   upload(
     file: Readable | Buffer,
     options?: CallOptions & { readonly bytes?: number },
