@@ -174,7 +174,7 @@ describe('the pool', () => {
     expect(r.pool.status('a')).toMatchObject({ breaker: 'closed' });
     expect(r.pool.freeLanes('a')).toBe(1);
     r.time.advance(20_000);
-    expect(r.pool.freeLanes('a')).toBe(2);
+    expect(r.pool.freeLanes('a')).toBe(3);
   });
 
   test('one stall opens the breaker; a poll that finds the backend back closes it', async () => {
