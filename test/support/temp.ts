@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { unmountBelow } from './mounts.ts';
 
 const ROOT_VARIABLE = 'DDE_TEST_ROOT';
 const ROOT_NAME = /^dde-test-(\d+)-/;
@@ -32,6 +33,7 @@ export function openTempRoot(): () => void {
   process.env[ROOT_VARIABLE] = root;
   return () => {
     delete process.env[ROOT_VARIABLE];
+    unmountBelow(root);
     rmSync(root, { recursive: true, force: true, maxRetries: 5 });
   };
 }
@@ -41,6 +43,7 @@ function removeAbandonedRoots(): void {
   for (const name of readdirSync(tmpdir())) {
     const owner = ROOT_NAME.exec(name)?.[1];
     if (owner !== undefined && !isAlive(Number(owner))) {
+      unmountBelow(join(tmpdir(), name));
       rmSync(join(tmpdir(), name), { recursive: true, force: true });
     }
   }
