@@ -121,7 +121,19 @@ async function againInNamespace(file: string, name: string): Promise<void> {
   const pattern = `^${name.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)}$`;
   const child = spawn(
     'unshare',
-    [...namespace, process.execPath, vitest, 'run', '--root', root, file, '-t', pattern],
+    [
+      ...namespace,
+      process.execPath,
+      vitest,
+      'run',
+      '--configLoader',
+      'runner',
+      '--root',
+      root,
+      file,
+      '-t',
+      pattern,
+    ],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
   let said = '';
