@@ -9,8 +9,12 @@ import { metricsRoute } from './metrics.ts';
 import { openApi } from './openapi.ts';
 import { Problem, problemHandler } from './problems.ts';
 import { mount } from './route.ts';
+import { auditRoutes } from './routes/audit.ts';
+import { evacuationRoutes } from './routes/evacuation.ts';
+import { failoverRoutes } from './routes/failover.ts';
 import { farmRoutes } from './routes/farm.ts';
 import { instanceRoutes } from './routes/instances.ts';
+import { quarantineRoutes } from './routes/quarantine.ts';
 import { studyRoutes } from './routes/studies.ts';
 
 export type { AdminDeps } from './deps.ts';
@@ -28,7 +32,11 @@ export function createAdmin(deps: AdminDeps): Router {
   const router = express.Router({ caseSensitive: true, strict: true });
   const routes = [
     ...studyRoutes(deps, createExplorerLinks(deps)),
+    ...failoverRoutes(deps),
     ...farmRoutes(deps),
+    ...evacuationRoutes(deps),
+    ...quarantineRoutes(deps),
+    ...auditRoutes(deps),
     ...instanceRoutes(deps),
   ];
   const description = JSON.stringify(openApi(routes, deps.version), null, 1);

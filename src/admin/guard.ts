@@ -4,6 +4,9 @@ import { bearerMatches } from '../intake/token.ts';
 import type { ServiceConfig } from '../topology/topology.ts';
 import { Problem } from './problems.ts';
 
+/** Who asks, for the audit trail: the name of the one token there is. */
+export const tokenName = 'admin';
+
 /**
  * Lets through what carries `Authorization: Bearer <token>`.
  *

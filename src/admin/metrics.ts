@@ -67,6 +67,11 @@ function createCollector({
     'dde_quarantined_instances',
     'Instances that stay on a front until a person decides.',
   );
+  const formerCopies = gauge(
+    'dde_former_copies',
+    'What studies left on backends they were bound to before, and what is not gone from there yet.',
+  );
+  const formerConflicts = gauge('dde_former_conflicts', 'Former copies that a person must decide about.');
   const received = counter(
     'dde_instances_received_total',
     'Instances seen on a front since the ledger began.',
@@ -93,6 +98,10 @@ function createCollector({
   const up = byBackend(
     'dde_backend_up',
     '1 when the backend answers, 0 when it does not or is not known yet.',
+  );
+  const out = byBackend(
+    'dde_backend_out',
+    '1 when the backend does not serve: down, taken out, or its transfers fail; 0 while it does.',
   );
   const operator = new Gauge({
     name: 'dde_backend_operator_state',
@@ -125,6 +134,8 @@ function createCollector({
     unplaced,
     settling,
     quarantined,
+    formerCopies,
+    formerConflicts,
     received,
     proven,
     removed,
@@ -133,7 +144,7 @@ function createCollector({
     sending,
     retrying,
   ];
-  const ofPool = [up, operator, weight, lanes, busy, studies, instances, bytes];
+  const ofPool = [up, out, operator, weight, lanes, busy, studies, instances, bytes];
 
   function collectLedger(): void {
     let queue: QueueView;
@@ -159,6 +170,8 @@ function createCollector({
     unplaced.set(queue.unplacedStudies);
     settling.set(queue.settling);
     quarantined.set(queue.quarantined);
+    formerCopies.set(queue.formerCopies);
+    formerConflicts.set(queue.formerConflicts);
     received.inc(totals.received);
     proven.inc(totals.proven);
     removed.inc(totals.removed);
@@ -179,6 +192,7 @@ function createCollector({
     for (const status of pool.statuses()) {
       const labels = { backend: status.name };
       up.set(labels, status.health === 'up' ? 1 : 0);
+      out.set(labels, status.outSince === null ? 0 : 1);
       for (const state of operatorStates)
         operator.set({ ...labels, state }, status.operator === state ? 1 : 0);
       weight.set(labels, status.weight);

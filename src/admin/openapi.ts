@@ -38,7 +38,10 @@ function operation(route: Route): Record<string, unknown> {
     responses: {
       200: {
         description: 'As asked',
-        content: { 'application/json': { schema: jsonSchema(route.answer, 'output') } },
+        content:
+          route.answerType === null
+            ? { 'application/json': { schema: jsonSchema(route.answer, 'output') } }
+            : { [route.answerType]: {} },
       },
       ...Object.fromEntries(
         Object.entries(problems).map(([status, description]) => [status, { description, content: problem }]),
@@ -57,7 +60,7 @@ function requestBody(route: Route): Record<string, unknown> {
   if (route.body === null) return {};
   return {
     requestBody: {
-      required: true,
+      required: !route.bodyOptional,
       content: { 'application/json': { schema: jsonSchema(route.body, 'input') } },
     },
   };

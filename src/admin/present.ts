@@ -1,20 +1,13 @@
 import type { z } from 'zod';
 import type { BackendStatus } from '../backends/pool.ts';
-import type {
-  HistoryPoint,
-  Ledger,
-  QuarantinedInstance,
-  QueueView,
-  StudyEvent,
-  StudyView,
-} from '../ledger/ledger.ts';
+import type { HistoryPoint, Ledger, QueueView, StudyEvent, StudyView } from '../ledger/ledger.ts';
 import type { Decision, EpochMs, StudyState } from '../study.ts';
+import { iso, presentFormerCopy } from './present-failover.ts';
 import type {
   BackendAnswer,
   DecisionAnswer,
   eventAnswer,
   HistoryAnswer,
-  QuarantineAnswer,
   QueueAnswer,
   receiptAnswer,
   StudyAnswer,
@@ -24,10 +17,6 @@ import type {
  * The project's types as the API answers them. Written out field by field instead of spread: what the API says is a promise
  * to others, and a field that is added inside must not appear outside by accident.
  */
-
-export function iso(at: EpochMs): string {
-  return new Date(at).toISOString();
-}
 
 function isoOrNull(at: EpochMs | null): string | null {
   return at === null ? null : iso(at);
@@ -57,6 +46,8 @@ export function presentBackend(status: BackendStatus): BackendAnswer {
     bytesInFlight: status.bytesInFlight,
     retryAt: isoOrNull(status.retryAt),
     lastFailure: status.lastFailure,
+    outSince: isoOrNull(status.outSince),
+    breaker: status.breaker,
     instances: status.instances,
     diskBytes: status.diskBytes,
   };
@@ -99,10 +90,12 @@ export function presentStudy(
       removed: study.instances.removed,
       quarantined: study.instances.quarantined,
       vanished: study.instances.vanished,
+      discarded: study.instances.discarded,
     },
     bytes: study.bytes,
     explorer: first?.explorer ?? null,
     copies,
+    formerCopies: study.formerCopies.map(presentFormerCopy),
     modality: study.modality,
     station: study.station,
     remoteAet: study.remoteAet,
@@ -165,6 +158,8 @@ export function presentQueue(
     quarantined: queue.quarantined,
     unplacedStudies: queue.unplacedStudies,
     settling: queue.settling,
+    formerCopies: queue.formerCopies,
+    formerConflicts: queue.formerConflicts,
     backends: queue.backends.map((load) => ({
       backend: load.backend,
       studies: load.studies,
@@ -177,19 +172,6 @@ export function presentQueue(
       lastFailure: load.lastFailure,
       held: held(load.backend),
     })),
-  };
-}
-
-export function presentQuarantined(instance: QuarantinedInstance): QuarantineAnswer {
-  return {
-    front: instance.front,
-    orthancId: instance.orthancId,
-    studyInstanceUID: instance.studyUid,
-    sopInstanceUID: instance.sopUid,
-    code: instance.code,
-    detail: instance.detail,
-    bytes: instance.bytes,
-    since: iso(instance.since),
   };
 }
 

@@ -3,6 +3,7 @@ import type { Logger } from 'winston';
 import { z } from 'zod';
 import { LedgerError } from '../ledger/ledger.ts';
 import { OrthancError } from '../orthanc/orthanc.ts';
+import { FailoverError, type FailoverRefusal, QuarantineError } from '../transfer/failover.ts';
 
 /** One mistake of a request: where it stands (`query.limit`, `body.weight`), and what would be right. */
 export interface Mistake {
@@ -75,6 +76,11 @@ export function orthancProblem(error: OrthancError): Problem {
   }
 }
 
+/** This service was put together without what the route needs. */
+export function notHere(what: string): Problem {
+  return new Problem(501, `no-${what}`, `There is no ${what}`, 'This service runs without one.');
+}
+
 function ledgerProblem(error: LedgerError): Problem {
   switch (error.code) {
     case 'full':
@@ -107,6 +113,26 @@ function ledgerProblem(error: LedgerError): Problem {
   }
 }
 
+const failoverTitles: Readonly<Record<FailoverRefusal, readonly [status: number, title: string]>> = {
+  'unknown-study': [404, 'This study is not known'],
+  'unknown-backend': [404, 'There is no such backend'],
+  'already-there': [409, 'It is there already'],
+  'has-another-copy': [409, 'Another copy of it is there'],
+  'being-deleted-there': [409, 'What it left there is just being deleted'],
+  'not-placed': [409, 'It has no backend yet'],
+  'no-other-backend': [409, 'There is no other backend for it'],
+  'not-in-conflict': [409, 'Nothing of it is in conflict there'],
+};
+
+const quarantineTitles: Readonly<Record<QuarantineError['code'], readonly [status: number, title: string]>> =
+  {
+    'not-in-quarantine': [404, 'This instance is not in quarantine'],
+    'unknown-backend': [404, 'There is no such backend'],
+    'not-delivered': [502, 'It was not delivered'],
+    'conflict-there': [409, 'The backend has other content under this identifier'],
+    'front-failed': [502, 'The front did not do it'],
+  };
+
 /** What express and its parsers throw: an HTTP status, and whether the message is for the caller. */
 const httpError = z.object({
   status: z.int().min(400).max(599),
@@ -118,6 +144,14 @@ function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof LedgerError) return ledgerProblem(error);
   if (error instanceof OrthancError) return orthancProblem(error);
+  if (error instanceof FailoverError) {
+    const [status, title] = failoverTitles[error.code];
+    return new Problem(status, error.code, title, error.message);
+  }
+  if (error instanceof QuarantineError) {
+    const [status, title] = quarantineTitles[error.code];
+    return new Problem(status, error.code, title, error.message);
+  }
   const http = httpError.safeParse(error);
   if (http.success && http.data.status < 500) {
     return new Problem(http.data.status, 'invalid-request', 'The request is not valid', http.data.message);

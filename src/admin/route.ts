@@ -2,7 +2,7 @@ import express, { type Request, type RequestHandler, type Router } from 'express
 import type { z } from 'zod';
 import { invalid, Problem } from './problems.ts';
 
-export type Method = 'get' | 'patch' | 'post';
+export type Method = 'get' | 'patch' | 'post' | 'delete';
 
 /** What a route takes and gives, for checking and for the description. Parts that are absent must be empty in the request. */
 export interface RouteSpec<
@@ -18,6 +18,8 @@ export interface RouteSpec<
   readonly params?: P;
   readonly query?: Q;
   readonly body?: B;
+  /** A request without a body is one with `{}`. */
+  readonly bodyOptional?: boolean;
   readonly answer: A;
   /** Statuses beside 200 a caller should expect, with what they mean. */
   readonly problems?: Readonly<Record<number, string>>;
@@ -39,7 +41,10 @@ export interface Route {
   readonly body: z.ZodType | null;
   /** Media type of the request's body where it is not JSON. */
   readonly bodyType: string | null;
+  readonly bodyOptional: boolean;
   readonly answer: z.ZodType;
+  /** Media type of the answer where it is not JSON. */
+  readonly answerType: string | null;
   readonly problems: Readonly<Record<number, string>>;
   readonly handlers: readonly RequestHandler[];
 }
@@ -53,7 +58,11 @@ export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
   const run: RequestHandler = async (request, response) => {
     const params = check('path', spec.params, request.params);
     const query = check('query', spec.query, request.query);
-    const body = check('body', spec.body, spec.body === undefined ? undefined : bodyOf(request));
+    const body = check(
+      'body',
+      spec.body,
+      spec.body === undefined ? undefined : bodyOf(request, spec.bodyOptional === true),
+    );
     const answer = await spec.handle({ params, query, body, signal: goneSignal(request) });
     response.set('Cache-Control', 'no-store').json(answer);
   };
@@ -65,7 +74,9 @@ export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
     query: spec.query ?? null,
     body: spec.body ?? null,
     bodyType: null,
+    bodyOptional: spec.bodyOptional ?? false,
     answer: spec.answer,
+    answerType: null,
     problems: spec.problems ?? {},
     handlers: spec.body === undefined ? [run] : [json, run],
   };
@@ -90,7 +101,8 @@ export function mount(router: Router, routes: readonly Route[]): void {
   }
 }
 
-function check<S extends z.ZodType>(
+/** @throws Problem with all mistakes of this part */
+export function check<S extends z.ZodType>(
   part: 'path' | 'query' | 'body',
   schema: S | undefined,
   value: unknown,
@@ -102,8 +114,9 @@ function check<S extends z.ZodType>(
   return parsed.data;
 }
 
-function bodyOf(request: Request): unknown {
+function bodyOf(request: Request, optional: boolean): unknown {
   const body: unknown = request.body;
+  if (body === undefined && optional && !carriesBody(request)) return {};
   if (body === undefined) {
     throw new Problem(
       415,
@@ -113,6 +126,10 @@ function bodyOf(request: Request): unknown {
     );
   }
   return body;
+}
+
+function carriesBody({ headers }: Request): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
 /** Aborts when the caller hangs up before the answer, so that nothing goes on working for nobody. */

@@ -1,6 +1,10 @@
 import { z } from 'zod';
-import { isCursor } from '../ledger/cursor.ts';
 import { operatorStates } from '../study.ts';
+import { formerCopyAnswer } from './failover-schemas.ts';
+import { bytes, count, cursor, limitOf, listCursor, name, time, timeQuery, uid } from './schema-parts.ts';
+
+export { type QuarantineAnswer, quarantineAnswer } from './failover-schemas.ts';
+export { listOf, pageOf, pageQuery } from './schema-parts.ts';
 
 /**
  * What the admin API takes and answers, as zod schemas: requests are checked against them, answers are typed by them, tests
@@ -9,46 +13,24 @@ import { operatorStates } from '../study.ts';
  * Times are ISO 8601 in UTC, sizes bytes, durations as their name says.
  */
 
-const time = z.iso.datetime().meta({ description: 'ISO 8601, UTC' });
-const count = z.int().min(0);
-const bytes = z.number().min(0);
-
-/** A DICOM UID as it is really met: digits and dots by the standard, anything printable in the wild. */
-const uid = z.string().regex(/^\P{Cc}{1,128}$/u, 'must be 1–128 printable characters');
-
-export const studyStates = ['received', 'assigned', 'sending', 'verified', 'removed', 'quarantined'] as const;
+export const studyStates = [
+  'received',
+  'assigned',
+  'sending',
+  'verified',
+  'healing',
+  'removed',
+  'quarantined',
+] as const;
 export const historyResolutions = ['raw', 'minute', 'hour'] as const;
 
 // ---- requests
 
-/** Query values are text; a number must be written as one, so that `limit=` or `limit=1e9` is a mistake and not a guess. */
-const limitOf = (max: number) =>
-  z
-    .string()
-    .regex(/^\d{1,6}$/, 'must be a whole number')
-    .transform(Number)
-    .pipe(z.int().min(1).max(max))
-    .optional()
-    .meta({ description: `1–${max}, default 100` });
-const cursor = z.string().min(1).max(512).optional().meta({ description: '`next` of the page before' });
-const listCursor = z
-  .string()
-  .max(512)
-  .refine(isCursor, 'hand back `next` of the page before, unchanged')
-  .optional()
-  .meta({ description: '`next` of the page before' });
-const timeQuery = z.iso
-  .datetime({ offset: true })
-  .transform((text) => Date.parse(text))
-  .optional();
-
 export const studyParams = z.strictObject({ uid });
-export const backendParams = z.strictObject({ name: z.string().min(1).max(64) });
-
-export const pageQuery = z.strictObject({ limit: limitOf(1000), cursor: listCursor });
+export const backendParams = z.strictObject({ name });
 
 export const studiesQuery = z.strictObject({
-  backend: z.string().min(1).max(64).optional(),
+  backend: name.optional(),
   state: z.enum(studyStates).optional(),
   modality: z.string().min(1).max(16).optional(),
   station: z.string().min(1).max(64).optional(),
@@ -60,7 +42,7 @@ export const studiesQuery = z.strictObject({
 });
 
 export const historyQuery = z.strictObject({
-  orthanc: z.string().min(1).max(64).optional(),
+  orthanc: name.optional(),
   from: timeQuery.meta({ description: 'Default: an hour before `to`' }),
   to: timeQuery.meta({ description: 'Default: now' }),
   resolution: z
@@ -72,7 +54,7 @@ export const historyQuery = z.strictObject({
 });
 
 export const instancesQuery = z.strictObject({
-  front: z.string().min(1).max(64).optional().meta({ description: 'Default: the first front that answers' }),
+  front: name.optional().meta({ description: 'Default: the first front that answers' }),
 });
 
 export const backendChange = z
@@ -111,6 +93,10 @@ export const backendAnswer = z.strictObject({
   bytesInFlight: bytes,
   retryAt: time.nullable(),
   lastFailure: z.string().nullable(),
+  outSince: time.nullable().meta({ description: 'Since when it has not been serving; null while it does' }),
+  breaker: z.enum(['closed', 'open', 'half-open']).meta({
+    description: '`open`: transfers failed and none is started; `half-open`: one is let through to try',
+  }),
   instances: z.number().nullable(),
   diskBytes: z.number().nullable(),
 });
@@ -152,6 +138,7 @@ export const studyAnswer = z.strictObject({
     removed: count,
     quarantined: count,
     vanished: count,
+    discarded: count.meta({ description: 'Given up by a person; not among `removed`' }),
   }),
   bytes,
   explorer: z.string().nullable().meta({
@@ -159,6 +146,9 @@ export const studyAnswer = z.strictObject({
       'Orthanc Explorer on the backend of copy 0; on the study itself where the backend could be asked in time',
   }),
   copies: z.array(copyAnswer),
+  formerCopies: z
+    .array(formerCopyAnswer)
+    .meta({ description: 'What it left on backends it was bound to before' }),
   modality: z.string().nullable(),
   station: z.string().nullable(),
   remoteAet: z.string().nullable(),
@@ -182,7 +172,7 @@ export const decisionAnswer = z.strictObject({
   epoch: count,
   at: time,
   policy: z.string(),
-  kind: z.enum(['placed', 'followed', 'waiting']),
+  kind: z.enum(['placed', 'followed', 'rebound', 'waiting']),
   backend: z.string().nullable(),
   reason: z.string(),
   considered: z.array(consideredAnswer),
@@ -209,6 +199,8 @@ export const queueAnswer = z.strictObject({
   quarantined: count,
   unplacedStudies: count,
   settling: count.meta({ description: 'Proven, still on a front until their study settles' }),
+  formerCopies: count.meta({ description: 'What studies left on backends they were bound to before' }),
+  formerConflicts: count.meta({ description: 'Those of them that a person must decide about' }),
   backends: z.array(
     z.strictObject({
       backend: z.string(),
@@ -228,18 +220,6 @@ export const queueAnswer = z.strictObject({
   ),
 });
 export type QueueAnswer = z.infer<typeof queueAnswer>;
-
-export const quarantineAnswer = z.strictObject({
-  front: z.string(),
-  orthancId: z.string(),
-  studyInstanceUID: z.string(),
-  sopInstanceUID: z.string(),
-  code: z.enum(['conflict', 'refused', 'unreadable']),
-  detail: z.string(),
-  bytes,
-  since: time,
-});
-export type QuarantineAnswer = z.infer<typeof quarantineAnswer>;
 
 export const historyAnswer = z.strictObject({
   at: time,
@@ -263,7 +243,7 @@ export const totalsAnswer = z.strictObject({
   proven: count,
   removed: count,
   vanished: count,
-  decisions: z.strictObject({ placed: count, followed: count, waiting: count }),
+  decisions: z.strictObject({ placed: count, followed: count, rebound: count, waiting: count }),
 });
 export type TotalsAnswer = z.infer<typeof totalsAnswer>;
 
@@ -289,13 +269,3 @@ export const problemAnswer = z.object({
   detail: z.string(),
   problems: z.array(z.strictObject({ where: z.string(), detail: z.string() })).optional(),
 });
-
-/** A page of a list. `next` is handed back as `cursor`; null: that was all. */
-export function pageOf<T extends z.ZodType>(item: T) {
-  return z.strictObject({ items: z.array(item), next: z.string().nullable() });
-}
-
-/** A list that is always given whole. */
-export function listOf<T extends z.ZodType>(item: T) {
-  return z.strictObject({ items: z.array(item) });
-}

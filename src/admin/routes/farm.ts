@@ -1,14 +1,9 @@
 import type { AdminDeps } from '../deps.ts';
+import { tokenName } from '../guard.ts';
 import { heldBack } from '../held.ts';
 import { defaultLimit, historyPage, resolutionFor } from '../paging.ts';
-import {
-  explorerPage,
-  presentBackend,
-  presentHistory,
-  presentQuarantined,
-  presentQueue,
-} from '../present.ts';
-import { Problem } from '../problems.ts';
+import { explorerPage, presentBackend, presentHistory, presentQueue } from '../present.ts';
+import { notHere, Problem } from '../problems.ts';
 import { type Route, route } from '../route.ts';
 import {
   backendAnswer,
@@ -19,8 +14,6 @@ import {
   historyQuery,
   listOf,
   pageOf,
-  pageQuery,
-  quarantineAnswer,
   queueAnswer,
   reconcileAnswer,
   totalsAnswer,
@@ -79,13 +72,26 @@ export function farmRoutes(
       problems: { 404: 'No backend of this name' },
       handle: ({ params: { name }, body }) => {
         known(name);
+        const said = [
+          body.state === undefined ? null : `state ${body.state}`,
+          body.weight === undefined ? null : `weight ${body.weight ?? 'as in the topology'}`,
+        ];
+        const now = clock();
+        // First the entry: nothing is changed that nobody could find out about later.
+        ledger.audit({
+          at: now,
+          who: tokenName,
+          action: 'backend-set',
+          target: name,
+          detail: said.filter((part) => part !== null).join(', '),
+        });
         const status = pool.setOperator(
           name,
           {
             ...(body.state === undefined ? {} : { state: body.state }),
             ...(body.weight === undefined ? {} : { weight: body.weight }),
           },
-          clock(),
+          now,
         );
         log.info('backend set by an operator', {
           backend: name,
@@ -131,20 +137,6 @@ export function farmRoutes(
     }),
     route({
       method: 'get',
-      path: '/api/v1/quarantine',
-      summary: 'Instances that stay on their front until a person decides',
-      query: pageQuery,
-      answer: pageOf(quarantineAnswer),
-      handle: ({ query: { limit, cursor } }) => {
-        const page = ledger.quarantined({
-          limit: limit ?? defaultLimit,
-          ...(cursor === undefined ? {} : { cursor }),
-        });
-        return { items: page.items.map(presentQuarantined), next: page.next };
-      },
-    }),
-    route({
-      method: 'get',
       path: '/api/v1/history',
       summary: 'Load of every Orthanc over time, oldest first',
       query: historyQuery,
@@ -183,7 +175,12 @@ export function farmRoutes(
           proven,
           removed,
           vanished,
-          decisions: { placed: decisions.placed, followed: decisions.followed, waiting: decisions.waiting },
+          decisions: {
+            placed: decisions.placed,
+            followed: decisions.followed,
+            rebound: decisions.rebound,
+            waiting: decisions.waiting,
+          },
         };
       },
     }),
@@ -194,9 +191,14 @@ export function farmRoutes(
       answer: reconcileAnswer,
       problems: { 501: 'This service has no reconciler' },
       handle: async () => {
-        if (deps.reconcile === undefined) {
-          throw new Problem(501, 'no-reconciler', 'There is no reconciler', 'This service runs without one.');
-        }
+        if (deps.reconcile === undefined) throw notHere('reconciler');
+        ledger.audit({
+          at: clock(),
+          who: tokenName,
+          action: 'reconcile',
+          target: deps.topology.fronts.map((front) => front.name).join(', '),
+          detail: 'fronts compared with the ledger at once',
+        });
         const started = performance.now();
         // Callers that come meanwhile wait for the same turn: it lists whole fronts, one at a time is enough.
         reconciling ??= deps.reconcile().finally(() => {

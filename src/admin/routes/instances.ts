@@ -49,7 +49,9 @@ export function instanceRoutes(
       query: instancesQuery,
       body: null,
       bodyType: 'application/dicom',
+      bodyOptional: false,
       answer: uploadAnswer,
+      answerType: null,
       problems: {
         415: 'The body is no DICOM file by its media type',
         422: 'The front refuses the file; `detail` has its own words',
