@@ -241,9 +241,15 @@ class OrthancClient implements Orthanc {
     }
   }
 
-  async openStores(
-    options?: CallOptions,
-  ): Promise<readonly { id: string; peer: string | null; instances: readonly string[]; progress: number }[]> {
+  async openStores(options?: CallOptions): Promise<
+    readonly {
+      id: string;
+      peer: string | null;
+      instances: readonly string[];
+      progress: number;
+      running: boolean;
+    }[]
+  > {
     const open = await this.openStoreJobs(options);
     if (open.length === 0) return [];
     const peers = Object.entries(await this.get('/peers?expand', peersAnswer, options));
@@ -255,6 +261,7 @@ class OrthancClient implements Orthanc {
         peer: named.length === 1 ? (named[0]?.[0] ?? null) : null,
         instances: job.Content?.ParentResources ?? [],
         progress: job.Progress ?? 0,
+        running: job.State === 'Running',
       };
     });
   }

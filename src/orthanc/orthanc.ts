@@ -110,7 +110,8 @@ export interface Orthanc {
   readBack(id: string, options?: CallOptions): Promise<string | null>;
   /**
    * Peer-store jobs that are not over, with what they carry. `progress` 0–100. `peer`: its name where the address the job sends to
-   * is that of one peer; null where it is of none (any more) or of several.
+   * is that of one peer; null where it is of none (any more) or of several. `running`: not waiting for a free job thread of this
+   * Orthanc's, which would be no fault of the peer's.
    */
   openStores(options?: CallOptions): Promise<
     readonly {
@@ -118,6 +119,7 @@ export interface Orthanc {
       readonly peer: string | null;
       readonly instances: readonly string[];
       readonly progress: number;
+      readonly running: boolean;
     }[]
   >;
   /** One synchronous peer-store job, never permissive. Its success is not proof. */

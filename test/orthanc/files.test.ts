@@ -211,6 +211,7 @@ it('says which peer an open job sends to, and what it carries', async () => {
     { what: 'the job to run' },
   );
   expect(open).toMatchObject({ peer: 'back', progress: expect.any(Number) });
+  await until(async () => (await at.openStores())[0]?.running === true, { what: 'a thread to take the job' });
   expect([...(open?.instances ?? [])].sort()).toEqual([...ids].sort());
   await front.fetch('/peers/back', {
     method: 'PUT',
