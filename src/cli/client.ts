@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Readable } from 'node:stream';
-import axios, { AxiosError, type AxiosInstance, type AxiosRequestConfig } from 'axios';
+import { json } from 'node:stream/consumers';
+import axios, { AxiosError, type AxiosInstance, type AxiosRequestConfig, type AxiosResponse } from 'axios';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { problemAnswer, uploadAnswer } from '../admin/schemas.ts';
@@ -51,6 +52,16 @@ export interface ServiceClient {
   readonly url: string;
   get<S extends z.ZodType>(path: string, schema: S, query?: Query): Promise<z.output<S>>;
   patch<S extends z.ZodType>(path: string, schema: S, body: unknown): Promise<z.output<S>>;
+  /** `patient`: the answer comes when images have moved, however long that takes. */
+  post<S extends z.ZodType>(
+    path: string,
+    schema: S,
+    body: unknown,
+    options?: { readonly patient?: boolean },
+  ): Promise<z.output<S>>;
+  delete<S extends z.ZodType>(path: string, schema: S): Promise<z.output<S>>;
+  /** A file as a stream, and its length when the service says it. The caller reads it to its end or destroys it. */
+  download(path: string): Promise<{ readonly file: Readable; readonly bytes: number | null }>;
   /** Streams one file to a front; `front` null: whichever takes it. */
   upload(file: Readable, bytes: number, front: string | null): Promise<z.output<typeof uploadAnswer>>;
 }
@@ -90,6 +101,10 @@ export function connectService(context: CliContext, options: ServiceOptions): Se
     get: async (path, schema, query = {}) =>
       ask(http, { method: 'get', url: path, params: query }, schema, from),
     patch: async (path, schema, body) => ask(http, { method: 'patch', url: path, data: body }, schema, from),
+    post: async (path, schema, body, { patient = false } = {}) =>
+      ask(http, { method: 'post', url: path, data: body, ...(patient ? { timeout: 0 } : {}) }, schema, from),
+    delete: async (path, schema) => ask(http, { method: 'delete', url: path }, schema, from),
+    download: async (path) => openFile(http, path, from),
     upload: async (file, bytes, front) =>
       ask(
         http,
@@ -167,26 +182,60 @@ async function ask<S extends z.ZodType>(
   const response = await http.request<unknown>(request).catch((error: unknown) => {
     throw awayOf(error, url);
   });
-  if (response.status === 401) {
-    throw new UserError(
-      `The service at ${url} refuses the token of ${tokenFrom}; name the right one with --token-file.`,
-    );
-  }
-  if (response.status >= 400) {
-    const problem = problemAnswer.safeParse(response.data);
-    if (!problem.success) throw foreign(url, `status ${response.status}`);
-    const retryAfter = Number(response.headers['retry-after'] ?? Number.NaN);
-    const code = problem.data.type.slice(problem.data.type.lastIndexOf(':') + 1);
-    throw new ServiceError(
-      response.status,
-      code,
-      problem.data.detail,
-      Number.isFinite(retryAfter) ? retryAfter : null,
-    );
-  }
+  if (response.status >= 400) throw refusal(response, response.data, url, tokenFrom);
   const answer = schema.safeParse(response.data);
   if (!answer.success) throw foreign(url, z.prettifyError(answer.error).split('\n')[0] ?? 'unreadable');
   return answer.data;
+}
+
+async function openFile(
+  http: AxiosInstance,
+  path: string,
+  tokenFrom: string,
+): Promise<{ readonly file: Readable; readonly bytes: number | null }> {
+  const url = http.defaults.baseURL ?? '';
+  const response = await http
+    .request<Readable>({ method: 'get', url: path, responseType: 'stream' })
+    .catch((error: unknown) => {
+      throw awayOf(error, url);
+    });
+  if (response.status >= 400) throw refusal(response, await jsonOf(response.data), url, tokenFrom);
+  const length = Number(response.headers['content-length'] ?? Number.NaN);
+  return { file: response.data, bytes: Number.isSafeInteger(length) ? length : null };
+}
+
+/** Null: it is no JSON, or the service stopped in the middle of it. */
+async function jsonOf(body: Readable): Promise<unknown> {
+  try {
+    return await json(body);
+  } catch {
+    // What the caller makes of it says all there is to say: the answer cannot be read.
+    return null;
+  }
+}
+
+/** What a status of 400 and more means to the person at the keyboard. */
+function refusal(
+  response: Pick<AxiosResponse, 'status' | 'headers'>,
+  body: unknown,
+  url: string,
+  tokenFrom: string,
+): UserError | ServiceError {
+  if (response.status === 401) {
+    return new UserError(
+      `The service at ${url} refuses the token of ${tokenFrom}; name the right one with --token-file.`,
+    );
+  }
+  const problem = problemAnswer.safeParse(body);
+  if (!problem.success) return foreign(url, `status ${response.status}`);
+  const retryAfter = Number(response.headers['retry-after'] ?? Number.NaN);
+  const code = problem.data.type.slice(problem.data.type.lastIndexOf(':') + 1);
+  return new ServiceError(
+    response.status,
+    code,
+    problem.data.detail,
+    Number.isFinite(retryAfter) ? retryAfter : null,
+  );
 }
 
 function foreign(url: string, what: string): UserError {

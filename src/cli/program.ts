@@ -1,3 +1,4 @@
+import { createInterface } from 'node:readline/promises';
 import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { type Environment, EnvironmentError, readEnvironment } from '../environment.ts';
@@ -14,9 +15,13 @@ export interface CliContext {
   environment(): Environment;
   /** For commands that ran well and found something wrong, such as a study that is nowhere: 1. */
   exitWith(code: 0 | 1 | 2): void;
+  /** Asks the person at the terminal; only "yes" is a yes. Null: there is no terminal to ask at. */
+  confirm(question: string): Promise<boolean | null>;
 }
 
 export interface CliIo {
+  /** Absent: nobody can be asked anything. */
+  readonly stdin?: NodeJS.ReadStream;
   readonly stdout: Sink;
   readonly stderr: Sink;
   readonly env: NodeJS.ProcessEnv;
@@ -39,6 +44,7 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
     exitWith(code) {
       exitCode = code;
     },
+    confirm: (question) => confirm(question, io),
   };
   try {
     await createProgram(context, io).parseAsync(argv, { from: 'user' });
@@ -51,6 +57,19 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
     for (const line of sentences(error)) out.note(`${paint.red('dde:')} ${line}`);
     if (debug && error instanceof Error) out.note(error.stack ?? String(error));
     return isUsersTurn(error) ? 2 : 1;
+  }
+}
+
+async function confirm(question: string, { stdin, stdout }: CliIo): Promise<boolean | null> {
+  if (stdin?.isTTY !== true || stdout.isTTY !== true) return null;
+  const asking = createInterface({ input: stdin, terminal: false });
+  try {
+    stdout.write(`${question} [yes/no] `);
+    // Ctrl-D ends the input without a line: that is no yes.
+    for await (const line of asking) return line.trim().toLowerCase() === 'yes';
+    return false;
+  } finally {
+    asking.close();
   }
 }
 

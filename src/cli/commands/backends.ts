@@ -3,7 +3,7 @@ import { type BackendAnswer, backendAnswer, listOf } from '../../admin/schemas.t
 import { type OperatorState, operatorStates } from '../../study.ts';
 import { UserError } from '../../user-error.ts';
 import { connectService, type ServiceOptions, withServiceOptions } from '../client.ts';
-import { size } from '../format.ts';
+import { age, folded, size } from '../format.ts';
 import type { CliContext } from '../program.ts';
 
 export const backendHead = ['BACKEND', 'STATE', 'HEALTH', 'WEIGHT', 'LANES', 'WAITING', 'STUDIES', 'DISK'];
@@ -20,6 +20,20 @@ export function backendRow(backend: BackendAnswer): readonly (string | number | 
     backend.studiesInFlight,
     size(backend.diskBytes),
   ];
+}
+
+/** Why it does not serve, and since when; nothing for one that does. */
+export function backendNews(backend: BackendAnswer, now: number): readonly string[] {
+  const { name, health, healthReason, outSince, breaker } = backend;
+  const out = outSince === null ? '' : `out for ${age(outSince, now)}`;
+  const reasons = [
+    health === 'up' ? null : (healthReason ?? 'has not answered yet'),
+    backend.state === 'maint' ? 'taken out of everything (maint)' : null,
+    breaker === 'open' ? 'its transfers fail, so none is started (breaker open)' : null,
+    breaker === 'half-open' ? 'its transfers failed; one is trying it (breaker half-open)' : null,
+  ].filter((reason) => reason !== null);
+  if (out === '' && reasons.length === 0) return [];
+  return [`${name}: ${[out, ...reasons].filter((part) => part !== '').join(': ')}`];
 }
 
 const whatStatesDo: Readonly<Record<OperatorState, string>> = {
@@ -54,12 +68,14 @@ export function registerBackends(program: Command, context: CliContext): void {
         return;
       }
       context.out.table(backendHead, items.map(backendRow), { right: backendNumbers });
+      const now = Date.now();
       for (const backend of items) {
-        if (backend.health !== 'up') {
-          context.out.line(`${backend.name}: ${backend.healthReason ?? 'has not answered yet'}`);
+        for (const news of backendNews(backend, now)) context.out.line(folded(news, context.out.width));
+        if (backend.lastFailure !== null) {
+          context.out.line(
+            folded(`${backend.name}: last failure: ${backend.lastFailure}`, context.out.width),
+          );
         }
-        if (backend.lastFailure !== null)
-          context.out.line(`${backend.name}: last failure: ${backend.lastFailure}`);
       }
     });
 

@@ -3,7 +3,7 @@ import { type DecisionAnswer, decisionAnswer, eventAnswer, listOf } from '../../
 import { connectService, type ServiceOptions, withServiceOptions } from '../client.ts';
 import { folded, localTime } from '../format.ts';
 import type { CliContext } from '../program.ts';
-import { findStudy, unknownStudy } from './where.ts';
+import { findStudy, formerOf, unknownStudy } from './where.ts';
 
 export function registerExplain(program: Command, context: CliContext): void {
   withServiceOptions(program.command('explain <study>'))
@@ -30,6 +30,8 @@ export function registerExplain(program: Command, context: CliContext): void {
       for (const decision of decisions.items) print(decision, context);
       if (decisions.items.length === 0) context.out.line('No decision has been made yet.');
       if (study.waiting !== null) context.out.line(folded(`It waits: ${study.waiting}`, context.out.width));
+      for (const former of study.formerCopies)
+        context.out.line(folded(`Left on ${formerOf(former)}`, context.out.width));
       for (const event of events.items)
         context.out.line(folded(`${localTime(event.at)}  ${event.kind}: ${event.text}`, context.out.width));
     });

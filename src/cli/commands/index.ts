@@ -1,11 +1,16 @@
 import type { Command } from 'commander';
 import type { CliContext } from '../program.ts';
+import { registerAudit } from './audit.ts';
 import { registerBackends } from './backends.ts';
 import { registerCheck } from './check.ts';
+import { registerEvacuate } from './evacuate.ts';
 import { registerExplain } from './explain.ts';
 import { registerGenerate } from './generate.ts';
+import { registerHeal } from './heal.ts';
 import { registerHistory } from './history.ts';
-import { registerQuarantine, registerQueue } from './queue.ts';
+import { registerQuarantine } from './quarantine.ts';
+import { registerQueue } from './queue.ts';
+import { registerRebind } from './rebind.ts';
 import { registerSend } from './send.ts';
 import { registerStatus } from './status.ts';
 import { registerStudies } from './studies.ts';
@@ -23,7 +28,11 @@ export const commands: readonly ((program: Command, context: CliContext) => void
   registerStudies,
   registerQueue,
   registerQuarantine,
+  registerRebind,
+  registerHeal,
+  registerEvacuate,
   registerHistory,
+  registerAudit,
   registerCheck,
   registerGenerate,
 ];

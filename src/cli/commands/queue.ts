@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { pageOf, type QueueAnswer, quarantineAnswer, queueAnswer } from '../../admin/schemas.ts';
+import { type QueueAnswer, queueAnswer } from '../../admin/schemas.ts';
 import { connectService, type ServiceOptions, withServiceOptions } from '../client.ts';
 import { age, counted, duration, size } from '../format.ts';
 import type { CliContext } from '../program.ts';
@@ -9,6 +9,14 @@ export function backlog(queue: Pick<QueueAnswer, 'instances' | 'bytes' | 'oldest
   const oldest = queue.oldestAgeSeconds === null ? '' : `, oldest ${duration(queue.oldestAgeSeconds)}`;
   const bytes = queue.instances === 0 ? '' : ` (${size(queue.bytes)})`;
   return `${counted(queue.instances, 'image')} waiting${bytes}${oldest}`;
+}
+
+/** `3 former copies to move or delete, 1 in conflict: "dde heal" lists them`; null where there are none. */
+export function formerCopies(queue: Pick<QueueAnswer, 'formerCopies' | 'formerConflicts'>): string | null {
+  if (queue.formerCopies === 0) return null;
+  const conflicts =
+    queue.formerConflicts === 0 ? '' : `, ${queue.formerConflicts.toLocaleString('en-US')} in conflict`;
+  return `${counted(queue.formerCopies, 'former copy', 'former copies')} to move or delete${conflicts}: "dde heal" lists them`;
 }
 
 export function registerQueue(program: Command, context: CliContext): void {
@@ -25,6 +33,8 @@ export function registerQueue(program: Command, context: CliContext): void {
       out.line(backlog(queue));
       if (queue.unplacedStudies > 0)
         out.line(`${counted(queue.unplacedStudies, 'study', 'studies')} not placed yet`);
+      const left = formerCopies(queue);
+      if (left !== null) out.line(left);
       if (queue.backends.length === 0) return;
       out.line();
       const now = Date.now();
@@ -46,50 +56,5 @@ export function registerQueue(program: Command, context: CliContext): void {
         if (backend.lastFailure !== null)
           out.line(`${backend.backend}: last failure: ${backend.lastFailure}`);
       }
-    });
-}
-
-interface PageOptions extends ServiceOptions {
-  readonly limit: string;
-  readonly cursor?: string;
-}
-
-export function registerQuarantine(program: Command, context: CliContext): void {
-  withServiceOptions(program.command('quarantine'))
-    .description('what cannot be delivered without a person; it stays on its front')
-    .option('--limit <n>', 'at most this many, 1 to 1000', '50')
-    .option('--cursor <text>', 'go on after the page that named it')
-    .addHelpText('after', '\nExamples:\n  dde quarantine')
-    .action(async (options: PageOptions) => {
-      const { service: _service, tokenFile: _file, json, ...query } = options;
-      const page = await connectService(context, options).get(
-        '/api/v1/quarantine',
-        pageOf(quarantineAnswer),
-        query,
-      );
-      const { out } = context;
-      if (json === true) {
-        out.json(page);
-        return;
-      }
-      if (page.items.length === 0) {
-        out.line('Nothing is in quarantine.');
-        return;
-      }
-      const now = Date.now();
-      out.table(
-        ['FRONT', 'INSTANCE', 'WHY', 'SIZE', 'AGE'],
-        page.items.map((item) => [
-          item.front,
-          item.orthancId,
-          item.code,
-          size(item.bytes),
-          age(item.since, now),
-        ]),
-        { right: [3, 4] },
-      );
-      for (const item of page.items)
-        out.line(`${item.orthancId}: ${item.detail} (study ${item.studyInstanceUID})`);
-      if (page.next !== null) out.note(`More: --cursor ${page.next}`);
     });
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { FormerCopyAnswer } from '../../admin/failover-schemas.ts';
 import { type StudyAnswer, studyAnswer } from '../../admin/schemas.ts';
 import {
   connectService,
@@ -7,7 +8,7 @@ import {
   type ServiceOptions,
   withServiceOptions,
 } from '../client.ts';
-import { counted, localTime, size } from '../format.ts';
+import { age, counted, folded, localTime, size } from '../format.ts';
 import type { CliContext } from '../program.ts';
 
 /** The study, or null when the service has never seen it. */
@@ -40,24 +41,28 @@ export function registerWhere(program: Command, context: CliContext): void {
         return;
       }
       if (options.json === true) context.out.json(study);
-      else for (const [name, value] of facts(study)) context.out.line(`${name.padEnd(10)}${value}`);
+      else
+        for (const [name, value] of facts(study))
+          context.out.line(folded(`${name.padEnd(10)}${value}`, context.out.width, 10));
     });
 }
 
 function facts(study: StudyAnswer): (readonly [string, string])[] {
-  const { received, verified, removed, quarantined, vanished } = study.instances;
+  const { received, verified, removed, quarantined, vanished, discarded } = study.instances;
   const counts = [
     `${counted(received, 'image')} received`,
     `${verified} verified`,
     `${removed} removed from the front`,
     quarantined > 0 ? `${quarantined} in quarantine` : null,
     vanished > 0 ? `${vanished} deleted on the front by somebody` : null,
+    discarded > 0 ? `${discarded} given up by a person` : null,
   ].filter((part) => part !== null);
   return [
     ['study', study.studyInstanceUID],
     ['state', study.state],
     ...(study.waiting === null ? [] : [['waiting', study.waiting] as const]),
     ['backend', study.backend === null ? 'not placed yet' : `${study.backend} (epoch ${study.epoch})`],
+    ...study.formerCopies.map((former) => ['left on', formerOf(former)] as const),
     ['images', `${counts.join(', ')}; ${size(study.bytes)}`],
     [
       'from',
@@ -67,4 +72,9 @@ function facts(study: StudyAnswer): (readonly [string, string])[] {
     ['received', `${localTime(study.firstSeenAt)}, last news ${localTime(study.lastNewsAt)}`],
     ...(study.explorer === null ? [] : [['explorer', study.explorer] as const]),
   ];
+}
+
+/** `orthanc1 for 3 min: moving`; the reason where it waits. */
+export function formerOf({ backend, since, state, reason }: FormerCopyAnswer): string {
+  return `${backend} for ${age(since, Date.now())}: ${state}${reason === null ? '' : `, ${reason}`}`;
 }
