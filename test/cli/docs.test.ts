@@ -19,6 +19,7 @@ test('docs/cli.md names every command', () => {
       throw new Error('not needed to register');
     },
     exitWith: () => {},
+    confirm: () => Promise.resolve(null),
   };
   for (const register of commands) register(program, context);
   const text = read('docs/cli.md');

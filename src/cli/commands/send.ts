@@ -112,13 +112,12 @@ async function whereabouts(
   }
 }
 
+/** What is `healing` is proven where it is bound; only what another backend has of it is still to be moved or deleted. */
+const ends: ReadonlySet<StudyAnswer['state']> = new Set(['verified', 'healing', 'removed', 'quarantined']);
+
 /** Nothing more will come of waiting: all that was sent is accounted for. Fewer are known while announcements are on their way. */
 function hasEnded(study: StudyAnswer | null, images: number): boolean {
-  return (
-    study !== null &&
-    study.instances.received >= images &&
-    (study.state === 'verified' || study.state === 'removed' || study.state === 'quarantined')
-  );
+  return study !== null && study.instances.received >= images && ends.has(study.state);
 }
 
 function isProven(study: StudyAnswer | null, images: number): boolean {

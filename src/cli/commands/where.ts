@@ -41,10 +41,16 @@ export function registerWhere(program: Command, context: CliContext): void {
         return;
       }
       if (options.json === true) context.out.json(study);
-      else
-        for (const [name, value] of facts(study))
-          context.out.line(folded(`${name.padEnd(10)}${value}`, context.out.width, 10));
+      else for (const [name, value] of facts(study)) context.out.line(fact(name, value, context.out.width));
     });
+}
+
+const nameWidth = 10;
+
+/** What does not fit beside its name goes on below its own beginning; an address stays whole, to be clicked on. */
+function fact(name: string, value: string, width: number): string {
+  const lines = folded(value, width - nameWidth).split('\n');
+  return lines.map((line, index) => (index === 0 ? name : '').padEnd(nameWidth) + line.trim()).join('\n');
 }
 
 function facts(study: StudyAnswer): (readonly [string, string])[] {
