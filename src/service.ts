@@ -115,6 +115,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       backends,
       conflict: topology.routing.conflict,
       transferTimeout: topology.routing.transferTimeout,
+      stallMs: topology.routing.stallMs,
+      requestTimeoutMs: topology.routing.requestTimeoutMs,
       clock,
       random,
       log,

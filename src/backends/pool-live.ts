@@ -184,6 +184,8 @@ export function createPool(options: PoolOptions): LivePool {
       return [...members.values()].map((one) => statusOf(one, loads.get(one.config.name)));
     },
 
+    health: (name) => members.get(name)?.health.kind ?? null,
+
     candidates() {
       const loads = loadsByName();
       const placements = ledger.lastPlacements();
@@ -227,6 +229,13 @@ export function createPool(options: PoolOptions): LivePool {
       if (one === undefined) return { since: madeAt, reason: `${name} is not in the topology any more` };
       return outOf(one);
     },
+
+    breaker(name) {
+      const one = members.get(name);
+      return one === undefined ? 'closed' : breakerOf(one, clock());
+    },
+
+    lanesForRetries: (name) => Math.max(1, Math.floor((members.get(name)?.config.lanes ?? 0) / 2)),
 
     freeLanes(name) {
       const one = members.get(name);

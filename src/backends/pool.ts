@@ -41,6 +41,8 @@ export interface BackendPool {
   names(): readonly string[];
   status(name: string): BackendStatus | null;
   statuses(): readonly BackendStatus[];
+  /** From memory, for those who ask often. Null: the name is not in the topology. */
+  health(name: string): Health | null;
   /** Fresh copies for a policy; one ledger query for all. */
   candidates(): readonly Candidate[];
   sendable(name: string, now: EpochMs): Sendable;
@@ -49,7 +51,12 @@ export interface BackendPool {
    * open since the first of the failures that opened it; also for a name that left the topology (since the start). Null: it serves.
    */
   outSince(name: string): { readonly since: EpochMs; readonly reason: string } | null;
+  /** From memory; `closed` for a name that is not in the topology. */
+  breaker(name: string): BackendStatus['breaker'];
+  /** One at most while the breaker is not closed, and for a while after that. */
   freeLanes(name: string): number;
+  /** Of its lanes, those that what was tried before may hold at the same time: so what is new never waits behind what fails. */
+  lanesForRetries(name: string): number;
   setOperator(
     name: string,
     change: { state?: OperatorState; weight?: number | null },

@@ -120,6 +120,8 @@ export interface DecisionLedger {
 export interface ClaimLimits {
   readonly instances: number;
   readonly bytes: number;
+  /** Only what was never tried before: so that what fails does not hold everything that could carry the rest. */
+  readonly untriedOnly?: boolean;
 }
 
 export interface TransferLedger {

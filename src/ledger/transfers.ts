@@ -14,7 +14,7 @@ export const transfersSql = {
   /** The oldest of the next front: fronts are few, so stepping from one to the next beats another index on the queue. */
   oldestOfNextFront: `
     SELECT front, id FROM deliveries
-    WHERE backend = @backend AND front > @front AND transfer IS NULL AND not_before = 0
+    WHERE backend = @backend AND front > @front AND transfer IS NULL AND not_before = 0 AND attempts <= @attempts
     ORDER BY front, id LIMIT 1`,
   ready: `
     SELECT d.id, d.instance, i.orthanc_id AS orthancId, s.uid AS studyUid, d.front, d.backend, d.copy, d.epoch, d.bytes,
@@ -24,7 +24,7 @@ export const transfersSql = {
         AND NOT EXISTS (SELECT 1 FROM instances o WHERE o.orthanc_id = i.orthanc_id AND o.front <> i.front)) AS ours
     FROM deliveries d CROSS JOIN instances i ON i.id = d.instance CROSS JOIN studies s ON s.id = d.study
       CROSS JOIN assignments a ON a.study = d.study AND a.copy = d.copy AND a.epoch = d.epoch
-    WHERE d.backend = @backend AND d.front = @front AND d.transfer IS NULL AND d.not_before = 0
+    WHERE d.backend = @backend AND d.front = @front AND d.transfer IS NULL AND d.not_before = 0 AND d.attempts <= @attempts
     ORDER BY d.id`,
   open: `
     INSERT INTO transfers (front, backend, started_at, instances, bytes) VALUES (@front, @backend, @now, @instances, @bytes)
@@ -131,21 +131,25 @@ export function createTransfers(connection: Connection): TransferLedger {
   const releases = createReleases(connection);
 
   /** The front of the oldest delivery that is ready, of those that may be asked. */
-  function nextFront(backend: string, except: ReadonlySet<string> | undefined): string | null {
+  function nextFront(
+    backend: string,
+    attempts: number,
+    except: ReadonlySet<string> | undefined,
+  ): string | null {
     let oldest: { front: string; id: number } | null = null;
-    let row = sql.oldestOfNextFront.get({ backend, front: '' });
+    let row = sql.oldestOfNextFront.get({ backend, front: '', attempts });
     while (row !== undefined) {
       if (except?.has(row.front) !== true && (oldest === null || row.id < oldest.id)) oldest = row;
-      row = sql.oldestOfNextFront.get({ backend, front: row.front });
+      row = sql.oldestOfNextFront.get({ backend, front: row.front, attempts });
     }
     return oldest?.front ?? null;
   }
 
-  function chunk(backend: string, front: string, limits: ClaimLimits): Delivery[] {
+  function chunk(backend: string, front: string, attempts: number, limits: ClaimLimits): Delivery[] {
     const taken: Delivery[] = [];
     let room = limits.instances;
     let bytes = 0;
-    for (const row of sql.ready.iterate({ backend, front })) {
+    for (const row of sql.ready.iterate({ backend, front, attempts })) {
       room = Math.min(room, Math.floor(limits.instances / 4 ** row.attempts));
       bytes += row.bytes;
       if (taken.length > 0 && (taken.length >= room || bytes > limits.bytes)) break;
@@ -188,9 +192,10 @@ export function createTransfers(connection: Connection): TransferLedger {
     claim: (backend, limits, now, except): Transfer | null =>
       connection.write(() => {
         sql.wake.run({ backend, now });
-        const front = nextFront(backend, except);
+        const attempts = limits.untriedOnly === true ? 0 : Number.MAX_SAFE_INTEGER;
+        const front = nextFront(backend, attempts, except);
         if (front === null) return null;
-        const deliveries = chunk(backend, front, limits);
+        const deliveries = chunk(backend, front, attempts, limits);
         const bytes = deliveries.reduce((sum, delivery) => sum + delivery.bytes, 0);
         const transfer = sql.open.get({ front, backend, now, instances: deliveries.length, bytes });
         if (transfer === undefined) throw new Error('SQLite gave no row after a transfer was opened');

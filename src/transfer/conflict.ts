@@ -2,19 +2,23 @@ import type { Ledger } from '../ledger/ledger.ts';
 import type { Logger } from '../log.ts';
 import type { Orthanc } from '../orthanc/orthanc.ts';
 import type { Clock, ConflictPolicy, Delivery, DeliveryOutcome } from '../study.ts';
-import { retry } from './outcome.ts';
+import { nextTry, retry } from './outcome.ts';
+import type { RefusalCount } from './refusals.ts';
 
 export interface ConflictDeps {
   readonly ledger: Pick<Ledger, 'addEvent'>;
   readonly conflict: ConflictPolicy;
+  readonly refusals: Pick<RefusalCount, 'damaged'>;
   readonly clock: Clock;
+  readonly random: () => number;
   readonly log: Logger;
 }
 
 export interface Conflicts {
   /**
-   * What becomes of an instance of which the backend holds other content than the front, as the topology says; never
-   * without an event on its study. `send`: the backend's has been deleted, and the front's is to be sent.
+   * What becomes of an instance of which the backend holds other content than the front; never without an event on its study.
+   * What came through here and was never proven is damage: deleted there, to be sent again. Otherwise as the topology says. `send`:
+   * the backend's has been deleted, and the front's is to be sent.
    *
    * `mayReplace` is false where it has been tried in this transfer already, so that two who replace each other's do not
    * go on for ever within one.
@@ -29,18 +33,28 @@ export interface Conflicts {
   ): Promise<DeliveryOutcome | 'send'>;
 }
 
-export function createConflicts({ ledger, conflict, clock, log }: ConflictDeps): Conflicts {
+export function createConflicts(deps: ConflictDeps): Conflicts {
+  const { ledger, conflict, refusals, clock, log } = deps;
   return {
     async resolve(backend, delivery, md5, { mayReplace, bytes, signal }) {
       const detail = `${backend.name} holds other content (MD5 ${md5.backend}) than the front (MD5 ${md5.front})`;
       const note = (kind: string, text: string): void => {
         ledger.addEvent(delivery.studyUid, { at: clock(), kind, text: `${delivery.orthancId}: ${text}` });
-        log.warn(`conflict: ${kind}`, {
+        log.warn(`other content: ${kind}`, {
           study: delivery.studyUid,
           instance: delivery.orthancId,
           backend: backend.name,
         });
       };
+      if (delivery.ours) {
+        // Whatever the policy is: nobody else's image is there, and a damaged one must not be found by anybody.
+        const damage = `arrived at ${backend.name} with other content (MD5 ${md5.backend}) than the front has (MD5 ${md5.front})`;
+        note('damaged-in-transit', `${damage}; deleted there`);
+        await backend.delete(delivery.orthancId, { signal });
+        return refusals.damaged(delivery.instance, backend.name)
+          ? { kind: 'quarantine', code: 'conflict', detail: `again and again it ${damage}` }
+          : retry('damaged', damage, nextTry(delivery.attempts, clock(), deps.random));
+      }
       switch (conflict) {
         case 'quarantine':
           note('conflict-quarantined', `${detail}; kept on the front until a person decides`);

@@ -42,6 +42,8 @@ const restingMs = 250;
 export function createLanes(deps: LanesDeps): Lanes {
   const { ledger, pool, frontRest, clock, log } = deps;
   const underWay = new Set<Promise<void>>();
+  /** Transfers under way, by backend, with something that was tried before. */
+  const retries = new Map<string, number>();
   const woken = new Set<string>();
   const alarms = new Map<string, NodeJS.Timeout>();
   const abort = new AbortController();
@@ -67,8 +69,12 @@ export function createLanes(deps: LanesDeps): Lanes {
       }
       try {
         const resting = frontRest.resting(now);
-        const transfer = ledger.claim(backend, deps.limits, now, resting);
+        // Also when nothing new waits yet: it would find all lanes taken when it comes.
+        const untriedOnly = (retries.get(backend) ?? 0) >= pool.lanesForRetries(backend);
+        const transfer = ledger.claim(backend, { ...deps.limits, untriedOnly }, now, resting);
         if (transfer === null) {
+          // What is ready waits for one of those lanes, and is looked for when it is free.
+          if (untriedOnly) return;
           const next = ledger.nextAttemptAt(backend);
           if (next !== null) alarm(backend, resting.size > 0 ? Math.max(next, now + restingMs) : next);
           return;
@@ -84,7 +90,10 @@ export function createLanes(deps: LanesDeps): Lanes {
   }
 
   function run(transfer: Transfer): void {
-    pool.laneTaken(transfer.backend);
+    const { backend } = transfer;
+    const isRetry = transfer.deliveries.some((delivery) => delivery.attempts > 0);
+    if (isRetry) countRetry(backend, 1);
+    pool.laneTaken(backend);
     frontRest.began(transfer.front);
     const done = deps
       .carry(transfer, abort.signal)
@@ -92,10 +101,15 @@ export function createLanes(deps: LanesDeps): Lanes {
       .finally(() => {
         underWay.delete(done);
         frontRest.ended(transfer.front);
-        pool.laneFreed(transfer.backend);
-        wake(transfer.backend);
+        if (isRetry) countRetry(backend, -1);
+        pool.laneFreed(backend);
+        wake(backend);
       });
     underWay.add(done);
+  }
+
+  function countRetry(backend: string, change: 1 | -1): void {
+    retries.set(backend, (retries.get(backend) ?? 0) + change);
   }
 
   /**

@@ -39,6 +39,8 @@ test('images of a front that has left the topology wait for it, and take no lane
     backends: new Map([['orthanc1', backend]]),
     conflict: 'quarantine',
     transferTimeout: { baseMs: 1000, bytesPerSecond: 1_000_000 },
+    stallMs: 1000,
+    requestTimeoutMs: 1000,
     clock: time.clock,
     random: () => 0.5,
     log: silentLogger(),
