@@ -27,13 +27,24 @@ export interface FarmOptions {
   readonly via?: (backend: string, url: string) => Promise<string>;
   /** How the fronts reach the service, when not directly. */
   readonly serviceVia?: (url: string) => Promise<string>;
+  /** How the service reaches a front, when not directly. */
+  readonly frontVia?: (front: string, url: string) => Promise<string>;
+  /** Folder for storage and index of an Orthanc, by name; default one of its own. */
+  readonly storage?: Readonly<Record<string, string>>;
+  /** The service's state folder; default the farm's own folder. */
+  readonly home?: string;
+  /** More for the environment of the service alone. */
+  readonly serviceEnv?: Readonly<Record<string, string>>;
   /** Default true. */
   readonly startService?: boolean;
 }
 
 export interface Farm extends AsyncDisposable {
   readonly topology: Topology;
+  /** The service's state folder. */
   readonly home: string;
+  /** Where topology, generated files and the service's log are. */
+  readonly folder: string;
   readonly fronts: readonly OrthancProcess[];
   readonly front: OrthancProcess;
   readonly backends: ReadonlyMap<string, OrthancProcess>;
@@ -53,6 +64,7 @@ export async function startFarm(options: FarmOptions = {}): Promise<Farm> {
     for (const step of undo.splice(0).toReversed()) await step();
   };
   try {
+    const home = options.home ?? dir.path;
     const servicePort = await freePort();
     const serviceUrl = `http://127.0.0.1:${servicePort}`;
     const hookUrl = (await options.serviceVia?.(serviceUrl)) ?? serviceUrl;
@@ -61,12 +73,18 @@ export async function startFarm(options: FarmOptions = {}): Promise<Farm> {
     const topologyFile = join(dir.path, 'orthanc-config', 'topology.yaml');
     const document = {
       service: { listen: '127.0.0.1', port: servicePort, url: hookUrl },
-      fronts: fronts.map((front) => ({
-        name: front.name,
-        url: `http://127.0.0.1:${front.httpPort}`,
-        password: { env: 'DDE_FRONT_PASSWORD' },
-        run: runOf(front),
-      })),
+      fronts: await Promise.all(
+        fronts.map(async (front) => {
+          const url = `http://127.0.0.1:${front.httpPort}`;
+          return {
+            name: front.name,
+            url: (await options.frontVia?.(front.name, url)) ?? url,
+            publicUrl: url,
+            password: { env: 'DDE_FRONT_PASSWORD' },
+            run: runOf(front),
+          };
+        }),
+      ),
       backends: await Promise.all(
         backends.map(async (backend) => {
           const url = `http://127.0.0.1:${backend.httpPort}`;
@@ -85,7 +103,7 @@ export async function startFarm(options: FarmOptions = {}): Promise<Farm> {
     };
     const token = 'token-of-this-test-farm';
     const env: Record<string, string> = {
-      DDE_HOME: dir.path,
+      DDE_HOME: home,
       DDE_TOPOLOGY: topologyFile,
       DDE_ADMIN_TOKEN: token,
       DDE_HOOK_TOKEN: 'hook-token-of-this-test-farm',
@@ -106,10 +124,11 @@ export async function startFarm(options: FarmOptions = {}): Promise<Farm> {
         name: orthanc.name,
         configFiles: [join(dir.path, 'orthanc-config', `${orthanc.name}.json`)],
         ...(options.orthancConfig?.[orthanc.name] ? { config: options.orthancConfig[orthanc.name] } : {}),
-        env: { ...env, DDE_ADMISSION: join(dir.path, 'admission', orthanc.name) },
+        env: { ...env, DDE_ADMISSION: join(home, 'admission', orthanc.name) },
         password,
         httpPort: orthanc.httpPort,
         dicomPort: orthanc.dicomPort,
+        ...(options.storage?.[orthanc.name] === undefined ? {} : { storage: options.storage[orthanc.name] }),
       });
       undo.push(() => process.stop());
       return process;
@@ -117,7 +136,12 @@ export async function startFarm(options: FarmOptions = {}): Promise<Farm> {
     const runningBackends = await Promise.all(backends.map((backend) => start(backend, 'orthanc')));
     const runningFronts = await Promise.all(fronts.map((front) => start(front, 'front-password')));
 
-    const service = serviceProcess({ port: servicePort, home: dir.path, env, token });
+    const service = serviceProcess({
+      port: servicePort,
+      home: dir.path,
+      env: { ...env, ...options.serviceEnv },
+      token,
+    });
     undo.push(() => service.kill('SIGKILL'));
     if (options.startService !== false) {
       await service.start();
@@ -126,7 +150,8 @@ export async function startFarm(options: FarmOptions = {}): Promise<Farm> {
     const byName = new Map(runningBackends.map((backend) => [backend.name, backend]));
     return {
       topology,
-      home: dir.path,
+      home,
+      folder: dir.path,
       fronts: runningFronts,
       front: need(runningFronts[0], 'front'),
       backends: byName,

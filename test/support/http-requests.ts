@@ -5,6 +5,8 @@ export interface SeenRequest {
   readonly head: Buffer;
   /** True when the sender waits for `100 Continue` before it sends the body. */
   readonly expectsContinue: boolean;
+  /** Null when it is not said beforehand: the body comes in chunks. */
+  readonly bodyLength: number | null;
 }
 
 export type RequestPart =
@@ -61,8 +63,18 @@ export class RequestReader {
     const [method = '', path = ''] = text.split(' ', 2);
     const header = (name: string) => new RegExp(`^${name}: *(.*?)\\s*$`, 'im').exec(text)?.[1];
     this.left = Number(header('content-length') ?? 0);
-    this.state = header('transfer-encoding')?.toLowerCase() === 'chunked' ? 'chunk-size' : 'length';
-    return { kind: 'head', request: { method, path, head, expectsContinue: header('expect') !== undefined } };
+    const chunked = header('transfer-encoding')?.toLowerCase() === 'chunked';
+    this.state = chunked ? 'chunk-size' : 'length';
+    return {
+      kind: 'head',
+      request: {
+        method,
+        path,
+        head,
+        expectsContinue: header('expect') !== undefined,
+        bodyLength: chunked ? null : this.left,
+      },
+    };
   }
 
   private counted(then: 'end' | 'chunk-size'): RequestPart | null {

@@ -52,6 +52,8 @@ export interface OrthancOptions {
   readonly password?: string;
   readonly httpPort?: number;
   readonly dicomPort?: number;
+  /** Where storage and index are instead of in its folder; it stays when the Orthanc is stopped. */
+  readonly storage?: string;
 }
 
 export interface OrthancProcess extends AsyncDisposable {
@@ -206,8 +208,8 @@ async function writeConfig(
     dicomPort: number;
   },
 ): Promise<string> {
-  const storage = join(folder, 'storage');
-  await mkdir(storage);
+  const storage = options.storage ?? join(folder, 'storage');
+  await mkdir(storage, { recursive: true });
   const config: Config = {
     Name: options.name,
     DicomAet: options.name.slice(0, 16),

@@ -4,6 +4,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RequestReader, type SeenRequest } from './http-requests.ts';
 import { freePort } from './ports.ts';
+import { Exchange, flipped } from './proxy-exchange.ts';
+import { Bucket, write } from './proxy-flow.ts';
 
 /** What the proxy does to what passes through it. `only` narrows it to some requests; the others pass. */
 export type Fault =
@@ -26,7 +28,15 @@ export type Fault =
       readonly only?: Only;
     }
   /** So many bytes a second in each direction, all connections together. */
-  | { readonly kind: 'throttle'; readonly bytesPerSecond: number };
+  | { readonly kind: 'throttle'; readonly bytesPerSecond: number }
+  /** The real one is asked and answers; the sender's connection breaks instead. */
+  | { readonly kind: 'lose'; readonly only?: Only }
+  /** One bit of the request's body is another one, so many bytes before its end; bodies in chunks pass. */
+  | { readonly kind: 'flip-request'; readonly fromEnd: number; readonly only?: Only }
+  /** One bit of the answer's body is another one, at so many bytes (counted round and round in a shorter body). */
+  | { readonly kind: 'flip-answer'; readonly at: number; readonly only?: Only }
+  /** Passes, and the same once more on another connection, so many milliseconds after it was there whole. */
+  | { readonly kind: 'duplicate'; readonly afterMs: number; readonly only?: Only };
 
 export type Only = (request: { readonly method: string; readonly path: string }) => boolean;
 
@@ -178,23 +188,30 @@ class Proxy implements FaultProxy {
           kept = [];
         }
         await this.unstalled(request);
-        if (fault.kind === 'respond') {
+        if (fault.kind === 'respond' || fault.kind === 'lose') {
           if (part.kind === 'head' && part.request.expectsContinue)
             client.write('HTTP/1.1 100 Continue\r\n\r\n');
           if (part.kind === 'body') kept.push(part.bytes);
           if (part.kind === 'end' && request !== null) {
-            if (fault.deliver === true) await this.deliver(request, Buffer.concat(kept));
+            if (fault.kind === 'lose' || fault.deliver === true)
+              await this.deliver(request, Buffer.concat(kept));
+            if (fault.kind === 'lose') throw new Error('lost, as asked');
             client.write(answerOf(fault));
           }
         } else if (part.kind === 'head') {
           await this.forward(part.request.head, upstream);
         } else if (part.kind === 'body') {
           const room = fault.kind === 'cut-request' ? fault.afterBytes - passed : part.bytes.length;
-          await this.forward(part.bytes.subarray(0, Math.max(0, room)), upstream);
+          const bytes = changed(fault, request, passed, part.bytes);
+          await this.forward(bytes.subarray(0, Math.max(0, room)), upstream);
+          if (fault.kind === 'duplicate') kept.push(part.bytes);
           passed += part.bytes.length;
           if (room < part.bytes.length) throw new Error('cut, as asked');
         } else if (fault.kind === 'cut' && fault.afterBytes === 0) {
           throw new Error('cut, as asked');
+        } else if (fault.kind === 'duplicate' && request !== null && request.bodyLength !== null) {
+          // Nobody waits for what the second is answered, or whether it arrives.
+          this.again(request, Buffer.concat(kept), fault.afterMs).catch(() => undefined);
         }
       }
     }
@@ -208,7 +225,8 @@ class Proxy implements FaultProxy {
       const { fault } = exchange;
       const room = fault.kind === 'cut' ? fault.afterBytes - exchange.answered : bytes.length;
       exchange.answered += bytes.length;
-      await this.download.pass(bytes.subarray(0, Math.max(0, room)), (piece) => write(client, piece));
+      const passed = exchange.answer(bytes).subarray(0, Math.max(0, room));
+      await this.download.pass(passed, (piece) => write(client, piece));
       if (room < bytes.length) throw new Error('cut, as asked');
     }
     client.end();
@@ -230,6 +248,11 @@ class Proxy implements FaultProxy {
       await this.wake.promise;
   }
 
+  private async again(request: SeenRequest, body: Buffer, afterMs: number): Promise<void> {
+    if (afterMs > 0) await sleep(afterMs, undefined, { ref: false });
+    await this.deliver(request, body);
+  }
+
   /** Asks the real server on a connection of its own and waits for the end of its answer. */
   private async deliver(request: SeenRequest, body: Buffer): Promise<void> {
     const { headers } = parseHead(request.head);
@@ -249,59 +272,11 @@ class Proxy implements FaultProxy {
   }
 }
 
-/** The request under way on one connection, and how much of its answer went by. */
-class Exchange {
-  request: SeenRequest | null = null;
-  fault: Fault = { kind: 'pass' };
-  answered = 0;
-
-  begin(request: SeenRequest, fault: Fault): void {
-    this.request = request;
-    this.fault = fault;
-    this.answered = 0;
-  }
-}
-
-/** A leaky bucket over all connections in one direction. */
-class Bucket {
-  private rate = Number.POSITIVE_INFINITY;
-  private freeAt = 0;
-
-  reset(bytesPerSecond: number): void {
-    this.rate = bytesPerSecond;
-    this.freeAt = 0;
-  }
-
-  async pass(bytes: Buffer, onward: (piece: Buffer) => Promise<void>): Promise<void> {
-    let rest = bytes;
-    while (rest.length > 0) {
-      const piece = rest.subarray(
-        0,
-        Number.isFinite(this.rate) ? Math.max(1, Math.floor(this.rate / 20)) : rest.length,
-      );
-      rest = rest.subarray(piece.length);
-      const now = performance.now();
-      this.freeAt = Math.max(this.freeAt, now) + (1000 * piece.length) / this.rate;
-      const wait = this.freeAt - now;
-      if (wait > 1) await sleep(wait, undefined, { ref: false });
-      await onward(piece);
-    }
-  }
-}
-
-async function write(socket: Socket, bytes: Buffer): Promise<void> {
-  if (bytes.length === 0) return;
-  if (socket.destroyed) throw new Error('the other side is gone');
-  if (socket.write(bytes)) return;
-  await new Promise<void>((resolve) => {
-    const done = () => {
-      socket.off('drain', done);
-      socket.off('close', done);
-      resolve();
-    };
-    socket.on('drain', done);
-    socket.on('close', done);
-  });
+/** A piece of the request's body, which begins so many bytes into it, as it is passed on. */
+function changed(fault: Fault, request: SeenRequest | null, offset: number, bytes: Buffer): Buffer {
+  if (fault.kind !== 'flip-request' || request === null || request.bodyLength === null) return bytes;
+  const at = request.bodyLength - 1 - fault.fromEnd - offset;
+  return at >= 0 && at < bytes.length ? flipped(bytes, at) : bytes;
 }
 
 function answerOf(fault: Extract<Fault, { kind: 'respond' }>): string {

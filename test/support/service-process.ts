@@ -65,13 +65,14 @@ export function serviceProcess(options: {
         env: { ...process.env, ...command.env, ...options.env },
       });
       closeSync(output);
-      await until(
+      const state = await until(
         async () => {
-          if (!running()) throw new Error(`the service ended:\n${log().slice(-3000)}`);
-          return (await fetch(`${url}/livez`, { signal: AbortSignal.timeout(2000) })).ok;
+          if (!running()) return 'ended';
+          return (await fetch(`${url}/livez`, { signal: AbortSignal.timeout(2000) })).ok && 'up';
         },
         { what: 'the service to answer', timeoutMs: 30_000 },
       );
+      if (state === 'ended') throw new Error(`the service ended:\n${log().slice(-3000)}`);
     },
     async kill(signal) {
       if (child === null || !running()) return null;
