@@ -220,7 +220,8 @@ export function createFailover(deps: FailoverDeps): Failover {
           `Copy ${copy} of study ${studyUid} is not bound to a backend yet.`,
         );
       }
-      const assignment = rebindByHand(deps, { current, backend, reason: `${who} bound it anew`, now: at });
+      const reason = `${who} bound it anew, away from ${current.backend}`;
+      const assignment = rebindByHand(deps, { current, backend, reason, now: at });
       ledger.audit({
         at,
         who,
@@ -228,7 +229,7 @@ export function createFailover(deps: FailoverDeps): Failover {
         target: studyUid,
         detail: `from ${current.backend} to ${assignment.backend}, epoch ${assignment.epoch}`,
       });
-      told(assignment, current.backend, `${who} bound it anew`);
+      told(assignment, current.backend, reason);
       return assignment;
     },
     start() {

@@ -26,14 +26,9 @@ export function rebindByHand(
   }: { current: Assignment; backend: string | null; reason: string; now: EpochMs },
 ): Assignment {
   const { studyUid, copy, epoch } = current;
-  const why = `${reason}, away from ${current.backend}`;
   if (backend === null) {
     const study = { ...current, refusedBy: [] };
-    const chosen = chooseAnew(
-      { ledger, pool, policy: policy(), now },
-      { study, reason: why },
-      pool.candidates(),
-    );
+    const chosen = chooseAnew({ ledger, pool, policy: policy(), now }, { study, reason }, pool.candidates());
     if (chosen.kind === 'waits')
       throw new FailoverError('no-other-backend', `No other backend: ${chosen.reason}.`);
     return done(ledger.rebind(chosen.request), ledger, current, chosen.backend);
@@ -48,7 +43,7 @@ export function rebindByHand(
     policy: 'operator',
     kind: 'rebound' as const,
     backend,
-    reason: why,
+    reason,
     considered: [],
     expectedEpoch: epoch,
   };
