@@ -1,11 +1,14 @@
--- Made by "dde generate" from orthanc-config/topology.yaml and src/generate/hook.lua: edit those, not this one.
+-- Made by "dde generate" from orthanc-config/topology.yaml and src/generate/lua: edit those, not this one.
 
--- Tells the decision service about each instance this front has stored, and refuses new ones while the service says so.
+-- Tells the decision service about each instance this front has stored, and keeps the front from acknowledging what it may
+-- not be able to keep.
 --
--- The announcement is a courtesy, not the truth: what was not announced is found on the front by the service itself. So
--- nothing in here may fail, wait for long, or keep an image from being received.
+-- What is told is a courtesy, not the truth: what was not announced is found on the front by the service itself. So nothing
+-- in here may fail, or hold up reception for long. An error in this script lets the image in.
 --
--- Environment: DDE_SERVICE_URL, DDE_HOOK_TOKEN, DDE_ADMISSION (a file; see ReceivedInstanceFilter).
+-- Environment: DDE_SERVICE_URL, DDE_HOOK_TOKEN, DDE_ADMISSION (a file the service writes; see below).
+--
+-- Orthanc loads this script into two Lua contexts that share nothing: one for ReceivedInstanceFilter, one for the rest.
 
 -- A variable that is empty counts as not set: that is how compose files hand over what nobody gave them.
 local function environment(name, default)
@@ -15,9 +18,6 @@ local function environment(name, default)
 end
 
 local serviceUrl = environment('DDE_SERVICE_URL', 'http://127.0.0.1:3000'):gsub('/+$', '')
-local admissionFile = environment('DDE_ADMISSION', nil)
-
--- Orthanc loads this script into two Lua contexts that share nothing: one for ReceivedInstanceFilter, one for the rest.
 
 local configuration = GetOrthancConfiguration()
 local frontName = configuration['Name']
@@ -34,13 +34,6 @@ local headers = {
   ['Expect'] = ''
 }
 
--- While the service is away every call may cost HttpTimeout, on the one thread that works off the stored instances, and
--- while holding what every request to this Orthanc needs. So after a failure nothing is announced for a while, twice as
--- long each time: 1 s to 10 s.
-local outage = nil -- { reason, pause, retryAt, skipped }
-local shortestPause = 1
-local longestPause = 10
-
 -- Text that exists and is not empty, or nil, which leaves the key out. UIDs are never cut: they are identities.
 local function text(value)
   if type(value) == 'number' then value = tostring(value) end
@@ -55,6 +48,125 @@ local function short(value)
   -- Not through the middle of a UTF-8 character.
   return (value:sub(1, 256):gsub('[\192-\255][\128-\191]*$', ''))
 end
+
+-- Nil when the service has taken the content, otherwise what happened instead. Neither the status nor an empty body tells
+-- success on every version of Orthanc: only the service repeating the mark does.
+local function post(path, content, mark)
+  -- `true` keeps text that looks like a number text.
+  local answer = HttpPost(serviceUrl .. path, DumpJson(content, true), headers)
+  if answer == nil then return 'no answer' end
+  if answer == '' then return 'an empty answer or an error' end
+  local parsed, reply = pcall(ParseJson, answer)
+  if not parsed or type(reply) ~= 'table' then return 'an answer that is not JSON' end
+  if reply['received'] == mark then return nil end
+  local said = reply['reason'] or reply['detail'] or reply['title']
+  return 'an answer without the mark of success' .. (type(said) == 'string' and ' (' .. said:sub(1, 200) .. ')' or '')
+end
+
+-- A way to tell the service things. While the service is away every call may cost HttpTimeout, on a thread that others wait
+-- for. So after a failure nothing is told for a while, twice as long each time, in seconds from `shortestPause` to
+-- `longestPause`. `things` and `meanwhile` are for the log.
+local function channel(path, things, meanwhile, shortestPause, longestPause)
+  local outage = nil -- { reason, pause, retryAt, skipped }
+  local self = {}
+
+  -- Counts what is left out.
+  function self.pauses()
+    if outage == nil then return false end
+    -- A clock that was set back must not silence the front: more than the longest pause ahead counts as over.
+    local left = outage.retryAt - os.time()
+    if left <= 0 or left > longestPause then return false end
+    outage.skipped = outage.skipped + 1
+    return true
+  end
+
+  -- `content` is a function, so that an error in it is handled like any other failure. Whether it was taken.
+  function self.tell(content, mark)
+    local ran, reason = pcall(function () return post(path, content(), mark) end)
+    if not ran then reason = 'error in this script: ' .. tostring(reason) end
+    if reason == nil then
+      if outage ~= nil then
+        print('dde: ' .. serviceUrl .. ' takes ' .. things .. ' again; ' .. outage.skipped .. ' were left out.')
+      end
+      outage = nil
+      return true
+    end
+    if outage == nil or outage.reason ~= reason then
+      print('dde: ' .. serviceUrl .. ' does not take ' .. things .. ': ' .. reason .. '. ' .. meanwhile)
+    end
+    local pause = outage and math.min(outage.pause * 2, longestPause) or shortestPause
+    outage = { reason = reason, pause = pause, retryAt = os.time() + pause, skipped = (outage and outage.skipped or 0) + 1 }
+    return false
+  end
+
+  return self
+end
+
+-- Free space of the disks this front writes to. Lua cannot ask for it itself, and Orthanc does not say, so `df` is run: 3 ms,
+-- at most once a second.
+
+local function quoted(path)
+  return "'" .. path:gsub("'", "'\\''") .. "'"
+end
+
+-- A `df` that hangs on a dead network disk is ended after a second; then nothing could be stored there either.
+local function freeSpaceCommand()
+  local paths = {}
+  for _, key in ipairs({ 'StorageDirectory', 'IndexDirectory' }) do
+    if text(configuration[key]) ~= nil then paths[#paths + 1] = quoted(configuration[key]) end
+  end
+  return 'LC_ALL=C timeout 1 df -Pk ' .. table.concat(paths, ' ') .. ' 2>/dev/null'
+end
+
+-- The least of what the lines of `df -Pk` say is available, in bytes; nil when none says anything. The same form from
+-- coreutils and busybox: device, blocks of 1024 bytes, used, available, used percent, where.
+local function readFreeSpace(output)
+  local least = nil
+  for line in output:gmatch('[^\r\n]+') do
+    local blocks = tonumber(line:match('%s%d+%s+%d+%s+(%-?%d+)%s+%d+%%%s'))
+    if blocks ~= nil and (least == nil or blocks < least) then least = blocks end
+  end
+  return least ~= nil and math.max(0, least) * 1024 or nil
+end
+
+local space = { bytes = nil, readAt = 0, nextAt = 0, told = false }
+-- After a failure: so long is the last figure still believed, and so long is nothing asked.
+local figureHolds = 60
+local retryAfter = 10
+
+-- Bytes; nil when the figure cannot be had. Read anew when the last one is `every` seconds old; the second answer is whether
+-- it was.
+local function freeSpace(every)
+  local now = os.time()
+  if now < space.nextAt and space.nextAt - now <= figureHolds then
+    return (space.bytes ~= nil and now - space.readAt <= figureHolds) and space.bytes or nil, false
+  end
+  local pipe = io.popen(freeSpaceCommand(), 'r')
+  local bytes = nil
+  if pipe ~= nil then
+    bytes = readFreeSpace(pipe:read('*a') or '')
+    pipe:close()
+  end
+  if bytes ~= nil then
+    space = { bytes = bytes, readAt = now, nextAt = now + every, told = false }
+    return bytes, true
+  end
+  if not space.told then
+    print('dde: the free space of ' .. tostring(configuration['StorageDirectory']) ..
+          ' cannot be read; images are taken as if there were enough.')
+  end
+  space.told = true
+  space.nextAt = now + retryAfter
+  return (space.bytes ~= nil and now - space.readAt <= figureHolds) and space.bytes or nil, false
+end
+
+-- Announcing: OnStoredInstance runs on one thread, one instance after another, while holding what every request to this
+-- Orthanc needs.
+
+local announcing = channel('/hook/stored', 'announcements',
+                           'Reception goes on; the service finds these instances by itself later.', 1, 10)
+-- The figure is for people to look at, so it need not be fresh.
+local freeSpaceEvery = 10
 
 local function announcement(instanceId, tags, metadata, origin)
   return {
@@ -74,68 +186,36 @@ local function announcement(instanceId, tags, metadata, origin)
     columns = short(tags['Columns']),
     bitsAllocated = short(tags['BitsAllocated']),
     samplesPerPixel = short(tags['SamplesPerPixel']),
-    frames = short(tags['NumberOfFrames'])
+    frames = short(tags['NumberOfFrames']),
+    freeBytes = freeSpace(freeSpaceEvery)
   }
 end
 
 -- An instance without these cannot be announced; one that is announced and refused would look like an outage.
-local function identified(content)
-  for _, key in ipairs({ 'study', 'series', 'sop' }) do
-    if content[key] == nil or #content[key] > 128 then return false end
+local function identified(tags)
+  for _, key in ipairs({ 'StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstanceUID' }) do
+    local value = text(tags[key])
+    if value == nil or #value > 128 then return false end
   end
   return true
 end
 
--- Nil when the service has taken the announcement, otherwise what happened instead. Neither the status nor an empty body
--- tells success on every version of Orthanc: only the service repeating the identifier does.
-local function announce(instanceId, tags, metadata, origin)
-  local content = announcement(instanceId, tags, metadata, origin)
-  if not identified(content) then return nil end
-  -- `true` keeps text that looks like a number text.
-  local body = DumpJson(content, true)
-  local answer = HttpPost(serviceUrl .. '/hook/stored', body, headers)
-  if answer == nil then return 'no answer' end
-  if answer == '' then return 'an empty answer or an error' end
-  local parsed, reply = pcall(ParseJson, answer)
-  if not parsed or type(reply) ~= 'table' then return 'an answer that is not JSON' end
-  if reply['received'] == instanceId then return nil end
-  local said = reply['reason'] or reply['detail'] or reply['title']
-  return 'an answer without the mark of success' .. (type(said) == 'string' and ' (' .. said:sub(1, 200) .. ')' or '')
-end
-
-local function failed(reason)
-  local pause = outage and math.min(outage.pause * 2, longestPause) or shortestPause
-  if outage == nil or outage.reason ~= reason then
-    print('dde: ' .. serviceUrl .. ' does not take announcements: ' .. reason ..
-          '. Reception goes on; the service finds these instances by itself later.')
-  end
-  outage = { reason = reason, pause = pause, retryAt = os.time() + pause, skipped = (outage and outage.skipped or 0) + 1 }
-end
-
-local function succeeded()
-  if outage == nil then return end
-  print('dde: ' .. serviceUrl .. ' takes announcements again; ' .. outage.skipped .. ' were left out.')
-  outage = nil
-end
-
 function OnStoredInstance(instanceId, tags, metadata, origin)
-  -- A clock that was set back must not silence the front: more than the longest pause ahead counts as over.
-  if outage ~= nil then
-    local left = outage.retryAt - os.time()
-    if left > 0 and left <= longestPause then
-      outage.skipped = outage.skipped + 1
-      return
-    end
-  end
-  local ran, reason = pcall(announce, instanceId, tags or {}, metadata or {}, origin or {})
-  if not ran then reason = 'error in this script: ' .. tostring(reason) end
-  if reason == nil then succeeded() else failed(reason) end
+  if not identified(tags or {}) or announcing.pauses() then return end
+  announcing.tell(function () return announcement(instanceId, tags, metadata or {}, origin or {}) end, instanceId)
 end
+
+-- Whether new images are taken at all: not while the service says that too much waits, and not while the disk is nearly full.
+
+local minFree = 1000000000 -- nil: no limit
+local resume = 0.8
+
+local admissionFile = environment('DDE_ADMISSION', nil)
 
 -- While too much waits, the service writes "closed <seconds since 1970 until which it holds> <reason>" into the file, anew
 -- each second. A service that dies leaves a sign that runs out. No file, or one that says anything else: open. A sign that
 -- holds for more than an hour is none: its writer or a clock is wrong.
-local function closedBecause()
+local function closedByService()
   if admissionFile == nil then return nil end
   local file = io.open(admissionFile, 'r')
   if file == nil then return nil end
@@ -147,10 +227,198 @@ local function closedBecause()
   return nil
 end
 
--- Returning false would throw the instance away and still acknowledge it. An error is the one way to refuse on every
--- version: the sender is told 0xA700 (out of resources) and keeps its image; a REST client gets status 500.
-function ReceivedInstanceFilter()
-  local ran, reason = pcall(closedBecause)
-  if ran and reason ~= nil then error('not taken now: ' .. reason, 0) end
-  return true
+local function whole(value, otherwise)
+  if type(value) ~= 'string' or not value:match('^%s*%d+%s*$') or #value > 9 then return otherwise end
+  return tonumber(value)
+end
+
+-- Bytes this image may need on the disk, from what it says of itself: never less than its pixels, more when compressed.
+local function neededBytes(tags)
+  local pixels = whole(tags['Rows'], 0) * whole(tags['Columns'], 0) * math.ceil(whole(tags['BitsAllocated'], 16) / 8) *
+                 whole(tags['SamplesPerPixel'], 1) * whole(tags['NumberOfFrames'], 1)
+  return 65536 + math.min(pixels, 1e12)
+end
+
+-- What was let in and may not be on the disk yet, so that it is not in the figure of `df`: { till, bytes }. A large image is
+-- longer on its way. Without this, as many large images as there are associations could pass at the same moment.
+local onTheWay = {}
+local onTheWayBytes = 0
+
+local function letIn(bytes)
+  if minFree == nil then return end
+  onTheWay[#onTheWay + 1] = { till = os.time() + 2 + math.ceil(bytes / 2e7), bytes = bytes }
+  onTheWayBytes = onTheWayBytes + bytes
+end
+
+local function forgetArrived()
+  local now = os.time()
+  local still = {}
+  onTheWayBytes = 0
+  for _, image in ipairs(onTheWay) do
+    -- More than an hour ahead: the clock was set back.
+    if image.till > now and image.till - now < 3600 then
+      still[#still + 1] = image
+      onTheWayBytes = onTheWayBytes + image.bytes
+    end
+  end
+  onTheWay = still
+end
+
+local diskFull = nil -- why the disk takes no more; nil: it does
+
+local function megabytes(bytes)
+  return string.format('%.0f MB', math.max(0, bytes) / 1e6)
+end
+
+-- Why the disk cannot take this image, or nil. Below the limit nothing is taken until there is distinctly more: without that
+-- distance it would change with every image. What cannot be known keeps nobody out.
+local function closedByDisk(bytes)
+  if minFree == nil then return nil end
+  local free, anew = freeSpace(1)
+  if anew then forgetArrived() end
+  if free == nil then
+    diskFull = nil
+    return nil
+  end
+  local room = free - onTheWayBytes
+  if room < (diskFull and minFree / resume or minFree) then
+    diskFull = megabytes(room) .. ' free on the disk of this front; the limit is ' .. megabytes(minFree) ..
+               ', and images are taken again from ' .. megabytes(minFree / resume)
+    return diskFull
+  end
+  diskFull = nil
+  -- The other half of the limit stays for what nobody can foresee: the index, and images that say nothing of their size.
+  if room - bytes < minFree / 2 then
+    return 'this image may need ' .. megabytes(bytes) .. ', and the disk of this front has ' .. megabytes(room) .. ' free'
+  end
+  return nil
+end
+
+-- Telling the service, from the thread of a sender: so seldom, and with long pauses when nobody answers.
+local reporting = channel('/hook/admission', 'reports of refused images',
+                          'Whether images are taken does not depend on it.', 10, 60)
+local reportEvery = 10
+local startedAt = os.time()
+local refused = 0
+local reported = { refused = 0, full = false, at = 0 }
+
+-- The service is told at once when the disk becomes full or has space again, and else now and then what was refused.
+local function report(reason)
+  local full = diskFull ~= nil
+  local now = os.time()
+  if full ~= reported.full then
+    if reported.logged ~= full then
+      print('dde: ' .. (full and 'new images are refused: ' .. diskFull or 'new images are taken again.'))
+    end
+    reported.logged = full
+  elseif refused == reported.refused or (now >= reported.at and now - reported.at < reportEvery) then
+    return
+  end
+  if reporting.pauses() then return end
+  local content = {
+    front = frontName,
+    open = not full,
+    reason = short(reason),
+    freeBytes = space.bytes,
+    refused = refused,
+    startedAt = startedAt
+  }
+  if reporting.tell(function () return content end, frontName) then
+    reported = { refused = content.refused, full = full, at = now, logged = full }
+  end
+end
+
+-- An image whose SOPInstanceUID this front still holds. Left to itself, Orthanc acknowledges it and keeps only one of the two.
+-- Here, one that looks the same is acknowledged and dropped; one that does not is refused, so that its sender keeps it until
+-- the front has let go of the first: then it is taken, and meets the policy for conflicts.
+--
+-- What Lua is given of an image are its tags up to 256 characters each, private ones and sequences included, but no pixels.
+-- So an image with other pixels and every tag the same counts as the same.
+
+-- A front never lets go of an image that is younger than this, in seconds.
+local settle = 5
+
+local function trimmed(value)
+  return (tostring(value or ''):gsub('^[%s%z]+', ''):gsub('[%s%z]+$', ''))
+end
+
+-- What Orthanc forms its own identifier from.
+local function identity(tags)
+  return trimmed(tags['PatientID']) .. '|' .. trimmed(tags['StudyInstanceUID']) .. '|' ..
+         trimmed(tags['SeriesInstanceUID']) .. '|' .. trimmed(tags['SOPInstanceUID'])
+end
+
+-- Images that were let in and may not be held yet: identity → until when, in two generations, of which the older is dropped.
+local young, old, turnedAt = {}, {}, os.time()
+local generation = 60
+
+local function isArriving(key)
+  local now = os.time()
+  if now - turnedAt >= generation or now < turnedAt then young, old, turnedAt = {}, young, now end
+  local till = young[key] or old[key]
+  return till ~= nil and till > now and till - now <= generation
+end
+
+local function arrives(key, bytes)
+  young[key] = os.time() + math.max(1, math.min(settle, 5 + math.ceil(bytes / 1e7), generation))
+end
+
+local differs = 'this front still holds other content under this SOPInstanceUID; send again later'
+
+-- 'new', 'same', or 'refused' and why.
+local function compare(tags, info)
+  local sop = trimmed(tags['SOPInstanceUID'])
+  if sop == '' then return 'new' end
+  local found = RestApiPost('/tools/lookup', sop)
+  -- Without its index this front could not keep the image either.
+  if found == nil then return 'refused', 'this front cannot tell what it holds' end
+  local key = identity(tags)
+  for _, hit in ipairs(ParseJson(found)) do
+    if hit['Type'] == 'Instance' then
+      local held = RestApiGet('/instances/' .. hit['ID'] .. '/simplified-tags')
+      -- Let go of at this moment, or damaged: sent again, it will be one or the other.
+      if held == nil then return 'refused', 'this front cannot read what it holds under this SOPInstanceUID' end
+      held = ParseJson(held)
+      -- The same SOPInstanceUID in another study or of another patient is another instance to Orthanc.
+      if identity(held) == key then
+        local syntax = text(RestApiGet('/instances/' .. hit['ID'] .. '/metadata/TransferSyntax'))
+        local coming = text(info['TransferSyntaxUID'])
+        if syntax ~= nil and coming ~= nil and trimmed(syntax) ~= trimmed(coming) then return 'refused', differs end
+        if DumpJson(held, true) ~= DumpJson(tags, true) then return 'refused', differs end
+        return 'same'
+      end
+    end
+  end
+  -- Two at the same moment cannot be compared: of the first one nothing is there to read yet.
+  if isArriving(key) then return 'refused', 'an image with this SOPInstanceUID is being stored at this moment' end
+  return 'new'
+end
+
+-- Why this image is refused, or nil; the second answer is whether it is to be kept.
+local function decide(tags, info)
+  local bytes = neededBytes(tags)
+  local reason = closedByDisk(bytes) or closedByService()
+  if reason ~= nil then return reason end
+  local verdict, why = compare(tags, info)
+  if verdict == 'refused' then return why end
+  if verdict == 'same' then return nil, false end
+  arrives(identity(tags), bytes)
+  letIn(bytes)
+  return nil, true
+end
+
+-- Runs before the acknowledgement, for one image at a time. An error is the one way to refuse on every version: the sender is
+-- told 0xA700 (out of resources) and keeps its image; a REST client gets status 500. Returning false drops the image and
+-- acknowledges it: for one that is held already.
+function ReceivedInstanceFilter(tags, origin, info)
+  local ran, reason, keep = pcall(decide, tags or {}, info or {})
+  if not ran then
+    print('dde: error in this script, the image is taken: ' .. tostring(reason))
+    return true
+  end
+  if reason ~= nil then refused = refused + 1 end
+  local told, problem = pcall(report, reason)
+  if not told then print('dde: error in this script: ' .. tostring(problem)) end
+  if reason ~= nil then error('not taken now: ' .. reason, 0) end
+  return keep
 end

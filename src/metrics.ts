@@ -1,4 +1,4 @@
-import { Counter, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /**
  * What the rooms measure as they work. What can be read from the ledger at any time (queue, totals) is collected on scrape
@@ -16,6 +16,9 @@ export interface Metrics {
   readonly reconcileSeconds: Histogram<'front'>;
   readonly reconcileFindings: Counter<'front' | 'finding'>;
   readonly removalFailures: Counter<'front'>;
+  readonly frontTakesImages: Gauge<'front'>;
+  readonly frontFreeBytes: Gauge<'front'>;
+  readonly frontRefusedImages: Counter<'front'>;
 }
 
 /** A registry of its own for each service, so that several can live in one process. */
@@ -77,6 +80,24 @@ export function createMetrics(): Metrics {
     removalFailures: new Counter({
       name: 'dde_removal_failures_total',
       help: 'Requests to remove settled instances that a front did not answer well.',
+      labelNames: ['front'],
+      registers,
+    }),
+    frontTakesImages: new Gauge({
+      name: 'dde_front_takes_images',
+      help: '1 while the front takes new images, 0 while it refuses them.',
+      labelNames: ['front'],
+      registers,
+    }),
+    frontFreeBytes: new Gauge({
+      name: 'dde_front_free_bytes',
+      help: 'Free space of the disks the front writes to, as it last said.',
+      labelNames: ['front'],
+      registers,
+    }),
+    frontRefusedImages: new Counter({
+      name: 'dde_front_refused_images_total',
+      help: 'Images the front has refused since this service first heard of it, their senders keep them.',
       labelNames: ['front'],
       registers,
     }),

@@ -165,9 +165,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     const admission = createAdmission({
       ledger,
       limits: topology.routing.admission,
-      files: topology.fronts.map((front) => join(options.home, 'admission', front.name)),
+      fronts: new Map(topology.fronts.map(({ name }) => [name, join(options.home, 'admission', name)])),
       clock,
       log,
+      metrics,
     });
     undo.push(() => admission.stop());
 
@@ -184,6 +185,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         clock,
         log,
         metrics,
+        admission,
         onReceived: (study, answer) => {
           if (answer.assignments.length === 0) dispatcher.studyWaits(study);
           else for (const assignment of answer.assignments) lanes.wake(assignment.backend);
@@ -209,6 +211,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         version: options.version,
         startedAt: clock(),
         registry: metrics.registry,
+        admission: admission.state,
         reconcile: async () => {
           await reconciler.reconcileAll(false);
         },

@@ -20,8 +20,8 @@ export interface AdminDeps {
     string,
     { readonly health: Health; readonly reason: string | null }
   >;
-  /** Whether the fronts take new images. */
-  readonly admission?: () => AdmissionState;
+  /** Whether a front takes new images. */
+  readonly admission?: (front: string) => AdmissionState;
   readonly topology: Topology;
   readonly adminToken: string;
   readonly clock: Clock;

@@ -14,7 +14,10 @@ export function orthancConfigFile(name: string): string {
   return `orthanc-config/${name}.json`;
 }
 
-const hookSource = readFileSync(new URL('./hook.lua', import.meta.url), 'utf8');
+/** In this order they make one script: what is local in one is seen by those after it. */
+const luaParts = ['common', 'free-space', 'announce', 'admission', 'duplicates', 'filter'].map((part) =>
+  readFileSync(new URL(`./lua/${part}.lua`, import.meta.url), 'utf8'),
+);
 
 /**
  * Everything that follows from the topology: a configuration for each Orthanc with `run`, the Lua script that all fronts
@@ -42,11 +45,19 @@ function json(content: OrthancJson): string {
   return `${JSON.stringify(content, null, 2)}\n`;
 }
 
-function hook({ service }: Topology): string {
-  const url = service.url.replace(/[\\']/g, (character) => `\\${character}`);
+function hook({ service, routing }: Topology): string {
+  const { minFreeBytes, resume } = routing.admission;
+  const values: Readonly<Record<string, string>> = {
+    SERVICE_URL: service.url.replace(/[\\']/g, (character) => `\\${character}`),
+    MIN_FREE_BYTES: minFreeBytes === null ? 'nil' : String(minFreeBytes),
+    RESUME: String(resume),
+    SETTLE_SECONDS: String(Math.ceil(routing.settleMs / 1000)),
+  };
   return [
-    '-- Made by "dde generate" from orthanc-config/topology.yaml and src/generate/hook.lua: edit those, not this one.',
+    '-- Made by "dde generate" from orthanc-config/topology.yaml and src/generate/lua: edit those, not this one.',
     '',
-    hookSource.replace('@SERVICE_URL@', () => url),
+    luaParts
+      .join('\n')
+      .replaceAll(/@([A-Z_]+)@/g, (placeholder, name: string) => values[name] ?? placeholder),
   ].join('\n');
 }

@@ -3,8 +3,8 @@ import { farmVariable } from '../topology/variables.ts';
 
 /**
  * The configuration of one Orthanc as plain JSON. Only what differs from Orthanc's defaults stands in it; among those
- * defaults that this project relies on are OverwriteInstances, StorageCompression and DicomCheckCalledAet false,
- * DicomAlwaysAllowStore, StoreMD5ForAttachments and SyncStorageArea true, MaximumStorageSize 0.
+ * defaults that this project relies on are StorageCompression, DicomCheckCalledAet and (on backends) OverwriteInstances
+ * false, DicomAlwaysAllowStore, StoreMD5ForAttachments and SyncStorageArea true, MaximumStorageSize 0.
  *
  * Orthanc replaces `${NAME}` and `${NAME:-default}` in texts, not in numbers: so addresses and passwords come from the
  * environment, and ports stand here.
@@ -29,6 +29,9 @@ export function frontJson(topology: Topology, front: FrontConfig, run: RunConfig
     DicomThreadsCount: front.associations,
     // Whatever a modality has made is received. Every transfer syntax is accepted by default.
     UnknownSopClassAccepted: true,
+    // From 1.13.0 on, with `false`, an instance that is held is acknowledged and dropped before the script is asked. With
+    // `true` it is asked on every version, and lets nothing through that would be overwritten.
+    OverwriteInstances: true,
 
     ...jobs(topology),
     HttpTimeout: hookTimeoutSeconds,

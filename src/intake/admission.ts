@@ -2,28 +2,41 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type Ledger, LedgerError } from '../ledger/ledger.ts';
 import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
 import type { Clock, EpochMs } from '../study.ts';
 import type { AdmissionConfig } from '../topology/topology.ts';
+import type { AdmissionReport } from './announcement.ts';
 
 export interface AdmissionDeps {
   readonly ledger: Pick<Ledger, 'queue'>;
   readonly limits: AdmissionConfig;
-  /** The file each front's hook looks at before it takes an instance. */
-  readonly files: readonly string[];
+  /** Name of each front → the file its hook looks at before it takes an instance. */
+  readonly fronts: ReadonlyMap<string, string>;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly metrics: Pick<Metrics, 'frontTakesImages' | 'frontFreeBytes' | 'frontRefusedImages'>;
 }
 
+/** Of one front. */
 export interface AdmissionState {
   readonly open: boolean;
-  /** Why the fronts refuse new images; null while they take them. */
+  /** Why it refuses new images; null while it takes them. */
   readonly reason: string | null;
   readonly since: EpochMs;
 }
 
+/**
+ * Two may close a front: the service, when too much waits, and the front itself, when its disk is nearly full, which works
+ * while the service is away. Here both are known.
+ */
 export interface Admission {
-  state(): AdmissionState;
-  /** Looks at the backlog, and opens or closes. */
+  /** Of a front; one that nobody has said anything of is open. */
+  state(front: string): AdmissionState;
+  /** What a front says of its own limit. */
+  reported(report: AdmissionReport): void;
+  /** Free space a front has found, in bytes; null when it could not. It has just taken an image. */
+  measured(front: string, freeBytes: number | null): void;
+  /** Looks at the backlog, and puts the signs up or takes them down. */
   check(): void;
   start(): void;
   stop(): void;
@@ -66,51 +79,97 @@ export function overLimit(
   return null;
 }
 
+interface FrontDoor {
+  state: AdmissionState;
+  /** What the front said last: why its own disk takes no more. */
+  diskFull: string | null;
+  /** Of which start of the front, and how many it had refused by then. */
+  startedAt: number | null;
+  refused: number;
+}
+
 /**
  * Closes the fronts while too much waits, by a sign they look at: a small file that says until when it holds. The
  * modality is told "out of resources" and sends again later, which is better than acknowledging what may not fit.
  */
 export function createAdmission(deps: AdmissionDeps): Admission {
-  const { limits, clock, log } = deps;
-  let state: AdmissionState = { open: true, reason: null, since: clock() };
+  const { limits, clock, log, metrics } = deps;
+  const doors = new Map<string, FrontDoor>();
+  for (const front of deps.fronts.keys()) {
+    doors.set(front, { state: opened(clock()), diskFull: null, startedAt: null, refused: 0 });
+    metrics.frontTakesImages.set({ front }, 1);
+    metrics.frontRefusedImages.inc({ front }, 0);
+  }
+  let backlogged: string | null = null;
+  let failing = false;
   let timer: NodeJS.Timeout | null = null;
   const limited =
     limits.maxBacklogInstances !== null || limits.maxBacklogBytes !== null || limits.maxBacklogAgeMs !== null;
 
+  function update(front: string, door: FrontDoor): void {
+    const reason = backlogged ?? door.diskFull;
+    const open = reason === null;
+    if (open === door.state.open) {
+      door.state = { ...door.state, reason };
+      return;
+    }
+    door.state = { open, reason, since: clock() };
+    metrics.frontTakesImages.set({ front }, open ? 1 : 0);
+    if (open) log.info('front takes new images again', { front });
+    else log.warn('front refuses new images', { front, reason });
+  }
+
   function check(): void {
     const now = clock();
-    const reason = limited
-      ? overLimit(deps.ledger.queue(), limits, state.open ? 1 : limits.resume, now)
+    backlogged = limited
+      ? overLimit(deps.ledger.queue(), limits, backlogged === null ? 1 : limits.resume, now)
       : null;
-    const open = reason === null;
-    if (open !== state.open) {
-      state = { open, reason, since: now };
-      if (open) log.info('fronts take new images again');
-      else log.warn('fronts refuse new images', { reason });
-    } else if (!open) {
-      state = { ...state, reason };
-    }
-    for (const file of deps.files) {
-      if (reason === null) rmSync(file, { force: true });
-      else putUp(file, `closed ${Math.ceil(now / 1000) + holdsSeconds} ${reason}\n`);
+    for (const [front, door] of doors) update(front, door);
+    for (const file of deps.fronts.values()) {
+      if (backlogged === null) rmSync(file, { force: true });
+      else putUp(file, `closed ${Math.ceil(now / 1000) + holdsSeconds} ${backlogged}\n`);
     }
   }
 
   function checkSafely(): void {
     try {
       check();
+      failing = false;
     } catch (error) {
-      // Unknown backlog: the signs run out by themselves and the fronts go on receiving.
+      // Unknown backlog, or no room for a sign: those that are up run out by themselves, and the fronts go on receiving.
       const code = error instanceof LedgerError ? error.code : 'failed';
-      log.error('admission could not be checked', {
-        code,
-        detail: error instanceof Error ? error.message : String(error),
-      });
+      const detail = error instanceof Error ? error.message : String(error);
+      log[failing ? 'debug' : 'error']('admission could not be checked', { code, detail });
+      failing = true;
     }
   }
 
   return {
-    state: () => state,
+    state: (front) => doors.get(front)?.state ?? opened(clock()),
+    reported({ front, open, reason, freeBytes, refused, startedAt }) {
+      const door = doors.get(front);
+      if (door === undefined) return;
+      if (freeBytes !== null) metrics.frontFreeBytes.set({ front }, freeBytes);
+      // Reports may come twice, late, or from a front that has started anew: so totals are compared, not counts added up.
+      const before = door.startedAt === startedAt ? door.refused : 0;
+      const more = Math.max(0, (refused ?? before) - before);
+      metrics.frontRefusedImages.inc({ front }, more);
+      door.startedAt = startedAt;
+      door.refused = before + more;
+      door.diskFull = open ? null : (reason ?? 'it does not say why');
+      update(front, door);
+      if (open && more > 0) log.warn('front has refused images', { front, images: more, reason });
+    },
+    measured(front, freeBytes) {
+      const door = doors.get(front);
+      if (door === undefined || freeBytes === null) return;
+      metrics.frontFreeBytes.set({ front }, freeBytes);
+      // Taken before the disk was full, perhaps, and announced late: only a figure that is well above the limit opens it.
+      const { minFreeBytes, resume } = limits;
+      if (door.diskFull === null || freeBytes < (minFreeBytes ?? 0) / resume) return;
+      door.diskFull = null;
+      update(front, door);
+    },
     check,
     start() {
       checkSafely();
@@ -118,9 +177,13 @@ export function createAdmission(deps: AdmissionDeps): Admission {
     },
     stop() {
       if (timer !== null) clearInterval(timer);
-      for (const file of deps.files) rmSync(file, { force: true });
+      for (const file of deps.fronts.values()) rmSync(file, { force: true });
     },
   };
+}
+
+function opened(since: EpochMs): AdmissionState {
+  return { open: true, reason: null, since };
 }
 
 /** Renamed into place, so that no front ever reads half a sign. */

@@ -10,6 +10,19 @@ const text = trimmed
   .nullish()
   .transform((value) => value ?? null);
 
+/** A whole number; Lua hands its numbers over as text. Null when it is missing or none: a figure is no reason to refuse. */
+const figure = z
+  .union([
+    z.number(),
+    z
+      .string()
+      .regex(/^\d{1,16}(\.0+)?$/)
+      .transform(Number),
+  ])
+  .pipe(z.int().nonnegative())
+  .nullable()
+  .catch(null);
+
 /** What the generated hook posts to `/hook/stored`. Unknown keys are ignored, so that an older service understands a newer hook. */
 export const announcementSchema = z.object({
   front: z.string().min(1).max(64),
@@ -28,8 +41,24 @@ export const announcementSchema = z.object({
   bitsAllocated: text,
   samplesPerPixel: text,
   frames: text,
+  /** Free space of the disks the front writes to. */
+  freeBytes: figure,
 });
 export type Announcement = z.output<typeof announcementSchema>;
+
+/** What it posts to `/hook/admission`, of its own limit: not whether the service's sign is up. */
+export const admissionReportSchema = z.object({
+  front: z.string().min(1).max(64),
+  open: z.boolean(),
+  /** Why the last image was refused, be it for its own sake or because none is taken. */
+  reason: text,
+  freeBytes: figure,
+  /** Images refused since the front started, for whatever reason. */
+  refused: figure,
+  /** Seconds since 1970. */
+  startedAt: figure,
+});
+export type AdmissionReport = z.output<typeof admissionReportSchema>;
 
 /** The hook looks for `received` to equal the instance's id; anything else is no success to it. */
 export interface HookAnswer {

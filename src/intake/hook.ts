@@ -1,10 +1,12 @@
 import { finished } from 'node:stream';
 import express from 'express';
+import type { z } from 'zod';
 import { type Ledger, LedgerError, type ReceivedAnswer } from '../ledger/ledger.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Clock } from '../study.ts';
-import { announcementSchema, arrivalOf, type HookAnswer } from './announcement.ts';
+import type { Admission } from './admission.ts';
+import { admissionReportSchema, announcementSchema, arrivalOf, type HookAnswer } from './announcement.ts';
 import { bearerMatches } from './token.ts';
 
 export interface HookDeps {
@@ -14,6 +16,7 @@ export interface HookDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
+  readonly admission: Pick<Admission, 'reported' | 'measured'>;
   /** Called after the answer has been handed to the socket, or could not be: nothing it does can hold up the front. */
   readonly onReceived: (studyUid: string, answer: ReceivedAnswer) => void;
 }
@@ -24,6 +27,8 @@ export interface HookDeps {
  *
  * An announcement that cannot be taken (400, 401, 503) harms nothing: the instance stands on the front, and reconciling
  * finds it there.
+ *
+ * `POST /hook/admission`: a front says whether its disk takes images, and how many it has refused.
  */
 export function createHook(deps: HookDeps): express.Router {
   const router = express.Router();
@@ -34,19 +39,8 @@ export function createHook(deps: HookDeps): express.Router {
     authorize,
     express.json({ limit: '64kb', type: () => true }),
     (req, res) => {
-      const parsed = announcementSchema.safeParse(req.body);
-      if (!parsed.success) {
-        const problems = parsed.error.issues
-          .map((issue) => `${issue.path.join('.')}: ${issue.message}`)
-          .join('; ');
-        refuse(res, 400, `not an announcement: ${problems}`);
-        return;
-      }
-      const announcement = parsed.data;
-      if (!deps.fronts.has(announcement.front)) {
-        refuse(res, 400, `the topology has no front named ${announcement.front}`);
-        return;
-      }
+      const announcement = understood(announcementSchema, 'an announcement', req, res);
+      if (announcement === null) return;
       let answer: ReceivedAnswer;
       try {
         answer = deps.ledger.received(arrivalOf(announcement), deps.clock());
@@ -62,6 +56,7 @@ export function createHook(deps: HookDeps): express.Router {
         res.status(503).json({ received: null, reason: `ledger: ${error.code}` });
         return;
       }
+      deps.admission.measured(announcement.front, announcement.freeBytes);
       const backend = answer.assignments[0]?.backend ?? null;
       const body: HookAnswer = {
         received: announcement.instance,
@@ -74,6 +69,33 @@ export function createHook(deps: HookDeps): express.Router {
       res.json(body);
     },
   );
+
+  router.post('/hook/admission', authorize, express.json({ limit: '64kb', type: () => true }), (req, res) => {
+    const report = understood(admissionReportSchema, 'a report', req, res);
+    if (report === null) return;
+    deps.admission.reported(report);
+    res.json({ received: report.front });
+  });
+
+  /** The body, of a front that is in the topology; null when it has been refused. */
+  function understood<Content extends { readonly front: string }>(
+    schema: z.ZodType<Content>,
+    what: string,
+    req: express.Request,
+    res: express.Response,
+  ): Content | null {
+    const parsed = schema.safeParse(req.body);
+    if (!parsed.success) {
+      const problems = parsed.error.issues
+        .map((issue) => `${issue.path.join('.')}: ${issue.message}`)
+        .join('; ');
+      refuse(res, 400, `not ${what}: ${problems}`);
+      return null;
+    }
+    if (deps.fronts.has(parsed.data.front)) return parsed.data;
+    refuse(res, 400, `the topology has no front named ${parsed.data.front}`);
+    return null;
+  }
 
   function measure(_req: express.Request, res: express.Response, next: express.NextFunction): void {
     const done = deps.metrics.hookSeconds.startTimer();
@@ -89,7 +111,7 @@ export function createHook(deps: HookDeps): express.Router {
 
   function refuse(res: express.Response, status: number, reason: string): void {
     deps.metrics.hookAnswers.inc({ answer: 'refused' });
-    deps.log.warn('announcement refused', { status, reason });
+    deps.log.warn('hook request refused', { status, reason });
     res.status(status).json({ received: null, reason });
   }
 

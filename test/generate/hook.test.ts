@@ -90,6 +90,7 @@ describe('announcement', () => {
       bitsAllocated: '8',
       samplesPerPixel: '1',
       frames: '3',
+      freeBytes: expect.stringMatching(/^\d+$/),
     });
     expect(announced.headers['authorization']).toBe(`Bearer ${token}`);
     expect(announced.headers['content-type']).toBe('application/json');

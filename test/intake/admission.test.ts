@@ -6,12 +6,14 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Backlog, createAdmission, overLimit } from '../../src/intake/admission.ts';
 import { LedgerError, type QueueView } from '../../src/ledger/ledger.ts';
 import { silentLogger } from '../../src/log.ts';
+import { createMetrics } from '../../src/metrics.ts';
 import type { AdmissionConfig } from '../../src/topology/topology.ts';
 
 const limits: AdmissionConfig = {
   maxBacklogInstances: 100,
   maxBacklogBytes: 1000,
   maxBacklogAgeMs: 60_000,
+  minFreeBytes: 1_000_000,
   resume: 0.5,
 };
 
@@ -60,13 +62,22 @@ describe('the sign a front looks at', () => {
       ledger: {
         queue(): QueueView {
           if (backlog instanceof LedgerError) throw backlog;
-          return { ...backlog, quarantined: 0, unplacedStudies: 0, settling: 0, backends: [] };
+          return {
+            ...backlog,
+            quarantined: 0,
+            unplacedStudies: 0,
+            settling: 0,
+            backends: [],
+            formerCopies: 0,
+            formerConflicts: 0,
+          };
         },
       },
       limits,
-      files: [file],
+      fronts: new Map([['front', file]]),
       clock: () => now,
       log: silentLogger(),
+      metrics: createMetrics(),
     });
 
   test('goes up above the limit and comes down below the lower mark only', () => {
@@ -77,7 +88,7 @@ describe('the sign a front looks at', () => {
 
     backlog = { instances: 150, bytes: 0, oldestAt: null };
     under.check();
-    expect(under.state()).toMatchObject({ open: false, since: now });
+    expect(under.state('front')).toMatchObject({ open: false, since: now });
     expect(readFileSync(file, 'utf8')).toBe('closed 1005 150 instances wait; the limit is 100\n');
 
     backlog = { instances: 60, bytes: 0, oldestAt: null };
@@ -88,7 +99,7 @@ describe('the sign a front looks at', () => {
     backlog = { instances: 50, bytes: 0, oldestAt: null };
     under.check();
     expect(existsSync(file)).toBe(false);
-    expect(under.state().open).toBe(true);
+    expect(under.state('front').open).toBe(true);
   });
 
   test('is not renewed when nobody knows the backlog, so that it runs out', () => {
@@ -110,5 +121,109 @@ describe('the sign a front looks at', () => {
     under.check();
     under.stop();
     expect(existsSync(file)).toBe(false);
+  });
+});
+
+describe('what a front says of its own disk', () => {
+  const metrics = createMetrics();
+  let now: number;
+  let waiting: number;
+  beforeEach(() => {
+    now = 1_000_000;
+    waiting = 0;
+    metrics.registry.resetMetrics();
+  });
+
+  const admission = () =>
+    createAdmission({
+      ledger: {
+        queue: () => ({
+          instances: waiting,
+          bytes: 0,
+          oldestAt: null,
+          quarantined: 0,
+          unplacedStudies: 0,
+          settling: 0,
+          backends: [],
+          formerCopies: 0,
+          formerConflicts: 0,
+        }),
+      },
+      limits,
+      fronts: new Map(
+        ['a', 'b'].map((front) => [front, join(tmpdir(), `dde-no-sign-${process.pid}-${front}`)]),
+      ),
+      clock: () => now,
+      log: silentLogger(),
+      metrics,
+    });
+  const said = {
+    front: 'a',
+    open: false,
+    reason: '1 MB free',
+    freeBytes: 1_000_000,
+    refused: 3,
+    startedAt: 1,
+  };
+  const refusedBy = async (front: string): Promise<number | undefined> =>
+    (await metrics.frontRefusedImages.get()).values.find(({ labels }) => labels.front === front)?.value;
+
+  test('closes that front alone, until it says otherwise', async () => {
+    const under = admission();
+    under.reported(said);
+    expect(under.state('a')).toEqual({ open: false, reason: '1 MB free', since: now });
+    expect(under.state('b').open).toBe(true);
+    expect((await metrics.frontTakesImages.get()).values).toMatchObject([
+      { value: 0, labels: { front: 'a' } },
+      { value: 1, labels: { front: 'b' } },
+    ]);
+    now += 5000;
+    under.check();
+    expect(under.state('a')).toMatchObject({ open: false, since: 1_000_000 });
+    under.reported({ ...said, open: true, refused: 9, freeBytes: 3_000_000 });
+    expect(under.state('a')).toEqual({ open: true, reason: null, since: now });
+    expect((await metrics.frontFreeBytes.get()).values).toMatchObject([{ value: 3_000_000 }]);
+  });
+
+  test('is counted once, also when reports come twice or the front has started anew', async () => {
+    const under = admission();
+    for (const refused of [3, 3, 5, 4, 5]) under.reported({ ...said, refused });
+    expect(await refusedBy('a')).toBe(5);
+    under.reported({ ...said, startedAt: 2, refused: 2 });
+    under.reported({ ...said, startedAt: 2, refused: null });
+    under.reported({ ...said, startedAt: 2, refused: 3 });
+    expect(await refusedBy('a')).toBe(8);
+    expect(await refusedBy('b')).toBe(0);
+  });
+
+  test('is over when it takes images with distinctly more space', () => {
+    const under = admission();
+    under.reported(said);
+    under.measured('a', null);
+    under.measured('a', 1_900_000);
+    expect(under.state('a').open).toBe(false);
+    under.measured('a', 2_000_000);
+    expect(under.state('a').open).toBe(true);
+  });
+
+  test('stays true while too much waits, and afterwards', () => {
+    const under = admission();
+    under.reported(said);
+    waiting = 101;
+    under.check();
+    expect(under.state('a').reason).toMatch('101 instances wait');
+    expect(under.state('b').reason).toMatch('101 instances wait');
+    waiting = 0;
+    under.check();
+    expect(under.state('a').reason).toBe('1 MB free');
+    expect(under.state('b').open).toBe(true);
+    under.stop();
+  });
+
+  test('of a front nobody knows is nothing', () => {
+    const under = admission();
+    under.reported({ ...said, front: '__proto__' });
+    under.measured('c', 1);
+    expect(under.state('c').open).toBe(true);
   });
 });

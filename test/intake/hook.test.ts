@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import express from 'express';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { AdmissionReport } from '../../src/intake/announcement.ts';
 import { createHook } from '../../src/intake/hook.ts';
 import type { Ledger, ReceivedAnswer } from '../../src/ledger/ledger.ts';
 import { openLedger } from '../../src/ledger/open.ts';
@@ -20,11 +21,15 @@ let server: Server;
 let sockets: Set<Socket>;
 let received: { study: string; answer: ReceivedAnswer }[];
 let beforeTheLedger: () => void;
+let reported: AdmissionReport[];
+let measured: [string, number | null][];
 
 beforeEach(async () => {
   dir = await tempDir('hook');
   ledger = openLedger(`${dir.path}/ledger.sqlite`);
   received = [];
+  reported = [];
+  measured = [];
   sockets = new Set();
   beforeTheLedger = () => undefined;
   const app = express();
@@ -39,6 +44,10 @@ beforeEach(async () => {
       },
       log: silentLogger(),
       metrics: createMetrics(),
+      admission: {
+        reported: (report) => reported.push(report),
+        measured: (front, freeBytes) => measured.push([front, freeBytes]),
+      },
       onReceived: (study, answer) => received.push({ study, answer }),
     }),
   );
@@ -63,10 +72,11 @@ function announcement(seed: string, more: Record<string, unknown> = {}) {
 function announce(
   body: string | Uint8Array<ArrayBuffer>,
   headers: Record<string, string> = {},
+  path = '/hook/stored',
 ): Promise<Response> {
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('the server does not listen');
-  return fetch(`http://127.0.0.1:${address.port}/hook/stored`, {
+  return fetch(`http://127.0.0.1:${address.port}${path}`, {
     method: 'POST',
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', ...headers },
     body,
@@ -157,4 +167,59 @@ test('a front that hangs up before the answer: what was noted is followed up all
   expect(ledger.standing('front').size).toBe(1);
   await until(() => received.length === 1, { what: 'the study to be followed up', timeoutMs: 2000 });
   expect(received[0]?.study).toBe(content.study);
+});
+
+const report = {
+  front: 'front',
+  open: false,
+  reason: '12 MB free',
+  freeBytes: '12000000',
+  refused: '7',
+  startedAt: '1700000000',
+};
+
+describe('a report of refused images', () => {
+  test('is handed on and answered with the mark of success; Lua writes its numbers as text', async () => {
+    const answer = await announce(JSON.stringify(report), {}, '/hook/admission');
+    expect(answer.status).toBe(200);
+    expect(await answer.json()).toEqual({ received: 'front' });
+    expect(reported).toEqual([{ ...report, freeBytes: 12_000_000, refused: 7, startedAt: 1_700_000_000 }]);
+  });
+
+  test('with figures that are none says as much as it can', async () => {
+    const body = JSON.stringify({
+      ...report,
+      reason: undefined,
+      freeBytes: 'much',
+      refused: -1,
+      startedAt: {},
+    });
+    expect((await announce(body, {}, '/hook/admission')).status).toBe(200);
+    expect(reported).toMatchObject([{ open: false, reason: null, freeBytes: null, refused: null }]);
+  });
+
+  test.each([
+    ['no JSON', '{"front'],
+    ['a list', '[]'],
+    ['no state', JSON.stringify({ ...report, open: 'no' })],
+    ['a front nobody knows', JSON.stringify({ ...report, front: 'elsewhere' })],
+    ['a reason of 70 kB', JSON.stringify({ ...report, reason: 'x'.repeat(70_000) })],
+  ])('%s: 400, and nothing is believed', async (_what, body) => {
+    expect((await announce(body, {}, '/hook/admission')).status).toBe(400);
+    expect(reported).toEqual([]);
+  });
+
+  test('without the token: 401', async () => {
+    const answer = await announce(JSON.stringify(report), { authorization: 'Bearer x' }, '/hook/admission');
+    expect(answer.status).toBe(401);
+    expect(reported).toEqual([]);
+  });
+});
+
+test('free space that is announced with an instance is handed on, and no reason to refuse it', async () => {
+  for (const freeBytes of ['5000000000', 4e9, 'soon', null, -5, undefined]) {
+    const body = JSON.stringify(announcement(`space-${freeBytes}`, { freeBytes }));
+    expect((await announce(body)).status).toBe(200);
+  }
+  expect(measured.map(([, bytes]) => bytes)).toEqual([5e9, 4e9, null, null, null, null]);
 });

@@ -108,10 +108,10 @@ export function farmRoutes(
       answer: listOf(frontAnswer),
       handle: () => {
         const health = deps.frontHealth?.();
-        const admission = deps.admission?.();
         return {
           items: deps.topology.fronts.map(({ name, url, publicUrl }) => {
             const seen = health?.get(name);
+            const admission = deps.admission?.(name);
             return {
               name,
               url,
