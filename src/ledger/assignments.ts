@@ -42,15 +42,23 @@ export const provenOnce = `(
     SELECT 1 FROM assignments a WHERE a.study = i.study AND a.ended_at IS NULL AND NOT EXISTS (
       SELECT 1 FROM receipts r WHERE r.instance = i.id AND r.copy = a.copy AND r.epoch = a.epoch)))`;
 
+/** A person had the instance `i` delivered outside of its study's assignments: content that stands on the front now. */
+export const released = `EXISTS (SELECT 1 FROM receipts r WHERE r.instance = i.id AND r.copy = -1 AND r.round = i.round)`;
+
+/** Proof of the instance `i` from a backend that nothing is known to have been deleted on since. */
+const kept = `receipts r JOIN assignments h ON h.study = i.study AND h.copy = r.copy AND h.epoch = r.epoch AND h.emptied = 0
+  WHERE r.instance = i.id`;
+
+/** Some backend was proven to have the instance `i`, and has not been found empty since. */
+export const keptSomewhere = `EXISTS (SELECT 1 FROM ${kept})`;
+
 /**
- * Some backend was proven to have it, for every current copy: under this assignment or an earlier one, whose former copy is then
- * still there or was moved. Or a person gave it up, or had it delivered elsewhere. An instance that is gone from its front
- * with none of that has vanished.
+ * An instance `i` that is gone from its front did not vanish: for every current copy a backend was proven to have it, under this
+ * assignment or an earlier one, whose former copy is then still there; or a person gave it up, or had it delivered elsewhere.
+ * Like `provenOnce` it is never the reason for a removal.
  */
-export const accountedFor = `(i.discarded = 1
-  OR EXISTS (SELECT 1 FROM receipts r WHERE r.instance = i.id AND r.copy = -1 AND r.round = i.round)
-  OR (
-    EXISTS (SELECT 1 FROM assignments a WHERE a.study = i.study AND a.ended_at IS NULL)
-    AND NOT EXISTS (
-      SELECT 1 FROM assignments a WHERE a.study = i.study AND a.ended_at IS NULL AND NOT EXISTS (
-        SELECT 1 FROM receipts r WHERE r.instance = i.id AND r.copy = a.copy))))`;
+export const accountedFor = `(i.discarded = 1 OR ${released} OR (
+  EXISTS (SELECT 1 FROM assignments a WHERE a.study = i.study AND a.ended_at IS NULL)
+  AND NOT EXISTS (
+    SELECT 1 FROM assignments a WHERE a.study = i.study AND a.ended_at IS NULL AND NOT EXISTS (
+      SELECT 1 FROM ${kept} AND r.copy = a.copy))))`;

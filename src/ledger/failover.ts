@@ -1,11 +1,14 @@
-import type { Assignment, BoundStudy } from '../study.ts';
+import type { Assignment, BoundStudy, EpochMs, FormerState } from '../study.ts';
 import { type AssignmentRow, toAssignment } from './assignments.ts';
 import { createBindings } from './bindings.ts';
 import type { Connection } from './connection.ts';
 import { type FailoverLedger, LedgerError } from './ledger.ts';
 
+/** Torn is also a study of which a backend has what no front ever had: found there before, or moved there. */
 const boundColumns = `s.uid AS studyUid, a.copy, a.epoch, a.backend, a.outstanding AS unproven,
-  (s.removed + s.removing - s.discarded > 0 OR (SELECT d.kind FROM decisions d WHERE d.id = a.decision) = 'followed') AS torn,
+  (s.removed + s.removing - s.discarded > 0
+    OR (SELECT d.kind FROM decisions d WHERE d.id = a.decision) = 'followed'
+    OR EXISTS (SELECT 1 FROM moves m WHERE m.study = s.id)) AS torn,
   (SELECT min(d.arrived_at) FROM deliveries d WHERE d.study = s.id AND d.copy = a.copy) AS waitingSince,
   (SELECT json_group_array(DISTINCT r.backend) FROM refusals r WHERE r.study = s.id) AS refusedBy`;
 
@@ -27,11 +30,12 @@ export const failoverSql = {
   endDeliveries: `DELETE FROM deliveries WHERE study = @study AND copy = @copy`,
   endAssignment: `
     UPDATE assignments SET ended_at = @at WHERE study = @study AND copy = @copy AND epoch = @epoch AND ended_at IS NULL`,
-  noteFormer: `
-    INSERT INTO former_copies (study, copy, backend, state, since, reason)
-    VALUES (@study, @copy, @backend, 'waiting', @at, @reason)
-    ON CONFLICT (study, backend) DO UPDATE SET copy = excluded.copy, since = excluded.since, reason = excluded.reason,
-      not_before = 0, attempts = 0, accepted = 0, state = CASE WHEN state = 'deleting' THEN state ELSE 'waiting' END`,
+  addFormer: `
+    INSERT INTO former_copies (study, copy, backend, state, since, reason) VALUES (@study, @copy, @backend, @state, @since, @reason)
+    ON CONFLICT (study, backend) DO NOTHING`,
+  endFormers: `
+    DELETE FROM former_copies WHERE study = @study AND copy = @copy RETURNING copy, backend, state, since`,
+  tryThereAgain: `DELETE FROM refusals WHERE study = @study AND backend = @backend`,
   noteFound: `
     INSERT INTO studies (uid, first_seen_at, last_news_at) VALUES (@studyUid, @now, @now)
     ON CONFLICT (uid) DO NOTHING`,
@@ -49,6 +53,13 @@ type BoundRow = Omit<BoundStudy, 'torn' | 'refusedBy'> & {
   readonly refusedBy: string;
 };
 
+interface EndedFormer {
+  readonly copy: number;
+  readonly backend: string;
+  readonly state: FormerState;
+  readonly since: EpochMs;
+}
+
 type Part = Pick<
   FailoverLedger,
   'bound' | 'refusedStudies' | 'rebind' | 'adopt' | 'noteFormer' | 'quarantineRefused'
@@ -62,7 +73,9 @@ export function createFailoverPart(connection: Connection): Part {
   const currentOf = connection.prepare<AssignmentRow>(failoverSql.current);
   const endDeliveries = connection.prepare(failoverSql.endDeliveries);
   const endAssignment = connection.prepare(failoverSql.endAssignment);
-  const noteFormer = connection.prepare(failoverSql.noteFormer);
+  const addFormer = connection.prepare(failoverSql.addFormer);
+  const endFormers = connection.prepare<EndedFormer>(failoverSql.endFormers);
+  const tryThereAgain = connection.prepare(failoverSql.tryThereAgain);
   const noteFound = connection.prepare(failoverSql.noteFound);
   const refusedThere = connection.prepare<{ instance: number }>(failoverSql.refusedThere);
   const endAll = connection.prepare(failoverSql.endAll);
@@ -73,6 +86,18 @@ export function createFailoverPart(connection: Connection): Part {
     const id = studyId.get(studyUid)?.id;
     if (id === undefined) throw new LedgerError('failed', `Nothing of study ${studyUid} was ever received.`);
     return id;
+  }
+
+  /**
+   * Its former copies, as rows of new numbers: whoever is at work on one of the old has compared it with a backend that the
+   * study is leaving, and a person's word about a conflict was about that one's content too. A deletion that was asked for
+   * is still on its way.
+   */
+  function formersAnew(study: number, copy: number): void {
+    for (const former of endFormers.all({ study, copy })) {
+      const state = former.state === 'deleting' ? 'deleting' : 'waiting';
+      addFormer.run({ ...former, study, state, reason: 'the study was bound anew' });
+    }
   }
 
   return {
@@ -97,7 +122,16 @@ export function createFailoverPart(connection: Connection): Part {
         // Also those in an open transfer: what it proves is the former assignment's.
         endDeliveries.run({ study, copy });
         endAssignment.run({ study, copy, epoch: current.epoch, at });
-        noteFormer.run({ study, copy, backend: current.backend, at, reason: 'not looked at yet' });
+        // Who asks for it to go there has it tried there again.
+        tryThereAgain.run({ study, backend });
+        formersAnew(study, copy);
+        const isLeft = assignments.every(
+          ({ copy: of, backend: there }) => of === copy || there !== current.backend,
+        );
+        if (isLeft) {
+          const reason = 'not looked at yet';
+          addFormer.run({ study, copy, backend: current.backend, state: 'waiting', since: at, reason });
+        }
         return bindings.bind(study, {
           studyUid,
           copy,
@@ -145,7 +179,7 @@ export function createFailoverPart(connection: Connection): Part {
         const assignments = currentOf.all(study);
         const [first] = assignments;
         if (first === undefined || assignments.some((assignment) => assignment.backend === backend)) return;
-        noteFormer.run({ study, copy: first.copy, backend, at: now, reason });
+        addFormer.run({ study, copy: first.copy, backend, state: 'waiting', since: now, reason });
       });
     },
 

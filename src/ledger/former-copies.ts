@@ -1,5 +1,5 @@
 import type { EpochMs, FormerCopy, FormerState } from '../study.ts';
-import { provenNow } from './assignments.ts';
+import { keptSomewhere, provenNow, released } from './assignments.ts';
 import type { Connection } from './connection.ts';
 import type { FailoverLedger } from './ledger.ts';
 
@@ -20,7 +20,7 @@ export const formerCopiesSql = {
   formerOf: list('f.study = (SELECT id FROM studies WHERE uid = @studyUid)', ''),
   formerOn: list('f.backend = @backend', 'INDEXED BY former_copies_backend'),
   formerAll: list('f.id > 0', ''),
-  formerRow: `SELECT f.study, f.copy, f.backend, f.since, f.accepted FROM former_copies f WHERE f.id = ?`,
+  formerRow: `SELECT f.study, f.copy, f.backend, f.accepted FROM former_copies f WHERE f.id = ?`,
   receiptsNow: `
     SELECT i.orthanc_id AS orthancId, r.md5
     FROM studies s CROSS JOIN assignments a ON a.study = s.id AND a.copy = @copy AND a.ended_at IS NULL
@@ -28,44 +28,59 @@ export const formerCopiesSql = {
       CROSS JOIN receipts r ON r.instance = i.id AND r.copy = a.copy AND r.epoch = a.epoch
     WHERE s.uid = @studyUid`,
   provenOn: `
-    SELECT i.orthanc_id AS orthancId, r.md5
+    SELECT i.orthanc_id AS orthancId, r.md5, r.at
     FROM studies s CROSS JOIN instances i ON i.study = s.id CROSS JOIN receipts r ON r.instance = i.id
     WHERE s.uid = @studyUid AND r.backend = @backend
     UNION ALL
-    SELECT m.orthanc_id, m.md5 FROM studies s CROSS JOIN moves m ON m.study = s.id
-    WHERE s.uid = @studyUid AND m.to_backend = @backend`,
+    SELECT m.orthanc_id, m.md5, m.at FROM studies s CROSS JOIN moves m ON m.study = s.id
+    WHERE s.uid = @studyUid AND m.to_backend = @backend
+    ORDER BY at`,
   moving: `UPDATE former_copies SET state = 'moving', reason = NULL WHERE id = ? AND state <> 'deleting'`,
   addMove: `
-    INSERT INTO moves (study, orthanc_id, from_backend, to_backend, md5, bytes, at)
-    VALUES (@study, @orthancId, @from, @to, @md5, @bytes, @now)
-    ON CONFLICT DO UPDATE SET md5 = excluded.md5, bytes = excluded.bytes, at = excluded.at`,
+    INSERT INTO moves (study, orthanc_id, from_backend, to_backend, former, md5, bytes, at)
+    VALUES (@study, @orthancId, @from, @to, @id, @md5, @bytes, @now)
+    ON CONFLICT DO UPDATE SET former = excluded.former, md5 = excluded.md5, bytes = excluded.bytes, at = excluded.at`,
   /**
-   * Only for what has left the front after it was proven with this very content: what a front still holds is proven by its
-   * own delivery.
+   * By the identifier, one after the other (`+` keeps SQLite from walking over the study's instances for each of thousands).
+   * Only for what has left the front after it was proven with this very content, or whose new content a person accepted: what a
+   * front still holds is proven by its own delivery. One that is just leaving may yet stay: then it counts as a proof of what
+   * stands there, and must be one.
    */
-  addReceipt: `
+  addReceiptMoved: `
     INSERT INTO receipts (instance, copy, epoch, round, backend, md5, at, transfer)
     SELECT i.id, @copy, @epoch, i.round, @to, @md5, @now, 0 FROM instances i
-    WHERE i.study = @study AND i.state = 'removed' AND i.orthanc_id = @orthancId
-      AND EXISTS (SELECT 1 FROM receipts r WHERE r.instance = i.id AND r.md5 = @md5)
+    WHERE +i.study = @study AND i.state IN ('removed', 'removing') AND i.orthanc_id = @orthancId AND (
+      (i.state = 'removed' AND @accepted = 1)
+      OR EXISTS (SELECT 1 FROM receipts r WHERE r.instance = i.id AND r.md5 = @md5 AND (i.state = 'removed' OR r.round = i.round)))
     ON CONFLICT DO NOTHING`,
-  noteProven: `
+  noteProvenMoved: `
     UPDATE instances AS i SET proven = 1
-    WHERE i.study = @study AND i.state = 'removed' AND i.proven = 0 AND i.orthanc_id = @orthancId AND ${provenNow}`,
+    WHERE +i.study = @study AND i.state IN ('removed', 'removing') AND i.proven = 0 AND i.orthanc_id = @orthancId AND ${provenNow}`,
   currentOf: `SELECT copy, epoch, backend FROM assignments WHERE study = ? AND ended_at IS NULL`,
   whole: `SELECT 1 FROM studies WHERE id = ? AND outstanding = 0 AND assigned >= copies`,
   unproven: `
-    SELECT count(*) AS count FROM json_each(@ids) j WHERE NOT EXISTS (
+    SELECT count(*) AS count FROM json_each(@ids) j
+    WHERE NOT EXISTS (
       SELECT 1 FROM moves m WHERE m.study = @study AND m.orthanc_id = j.value AND m.from_backend = @from AND m.to_backend = @to
-        AND m.at >= @since)`,
+        AND m.former = @id)
+    AND NOT EXISTS (
+      SELECT 1 FROM instances i CROSS JOIN receipts r ON r.instance = i.id AND r.copy = @copy AND r.epoch = @epoch
+      WHERE i.orthanc_id = j.value AND +i.study = @study)`,
   deleting: `UPDATE former_copies SET state = 'deleting', reason = NULL WHERE id = ?`,
   later: `
     UPDATE former_copies SET state = @state, reason = @reason, not_before = @notBefore, attempts = attempts + 1 WHERE id = @id`,
-  gone: `DELETE FROM former_copies WHERE id = ? RETURNING study, backend`,
+  gone: `DELETE FROM former_copies WHERE id = ? RETURNING study, backend, since`,
+  noteEmptied: `
+    UPDATE assignments SET emptied = 1 WHERE study = @study AND backend = @backend AND ended_at IS NOT NULL AND emptied = 0`,
+  /** What had left the front for that backend only, which was then deleted there by somebody, or lost. */
+  lost: `
+    UPDATE instances AS i SET state = 'vanished', changed_at = @now
+    WHERE i.study = @study AND i.state = 'removed' AND i.proven = 0 AND i.discarded = 0 AND NOT ${released} AND NOT ${keptSomewhere}`,
   addEvent: `INSERT INTO events (study, at, kind, text) VALUES (@study, @at, @kind, @text)`,
+  /** Also what an evacuation set in motion before it was stopped. */
   countEvacuated: `
     UPDATE evacuations SET moved = moved + 1, moved_instances = moved_instances + @instances, moved_bytes = moved_bytes + @bytes
-    WHERE backend = @backend AND state = 'running'`,
+    WHERE backend = @backend AND (state = 'running' OR @since BETWEEN started_at AND ended_at)`,
   accept: `UPDATE former_copies SET accepted = 1, state = 'waiting', reason = NULL, not_before = 0 WHERE id = ? AND state = 'conflict'`,
   resumeMoving: `UPDATE former_copies SET state = 'waiting', not_before = 0 WHERE state = 'moving'`,
 } as const;
@@ -74,7 +89,6 @@ interface FormerRow {
   readonly study: number;
   readonly copy: number;
   readonly backend: string;
-  readonly since: EpochMs;
   readonly accepted: number;
 }
 
@@ -107,14 +121,16 @@ export function createFormerCopies(connection: Connection): Part {
   const provenOn = connection.prepare<{ orthancId: string; md5: string }>(sql.provenOn);
   const moving = connection.prepare(sql.moving);
   const addMove = connection.prepare(sql.addMove);
-  const addReceipt = connection.prepare(sql.addReceipt);
-  const noteProven = connection.prepare(sql.noteProven);
+  const addReceiptMoved = connection.prepare(sql.addReceiptMoved);
+  const noteProvenMoved = connection.prepare(sql.noteProvenMoved);
   const currentOf = connection.prepare<{ copy: number; epoch: number; backend: string }>(sql.currentOf);
   const whole = connection.prepare(sql.whole);
   const unproven = connection.prepare<{ count: number }>(sql.unproven);
   const deleting = connection.prepare(sql.deleting);
   const later = connection.prepare(sql.later);
-  const gone = connection.prepare<{ study: number; backend: string }>(sql.gone);
+  const end = connection.prepare<{ study: number; backend: string; since: EpochMs }>(sql.gone);
+  const noteEmptied = connection.prepare(sql.noteEmptied);
+  const lost = connection.prepare(sql.lost);
   const addEvent = connection.prepare(sql.addEvent);
   const countEvacuated = connection.prepare(sql.countEvacuated);
   const accept = connection.prepare(sql.accept);
@@ -163,12 +179,12 @@ export function createFormerCopies(connection: Connection): Part {
         const found = standing(id);
         if (found === null) return;
         const { row, current } = found;
-        const { study, copy, backend: from } = row;
+        const { study, copy, backend: from, accepted } = row;
         const { epoch, backend: to } = current;
         for (const { orthancId, md5, bytes } of proofs) {
-          addMove.run({ study, orthancId, from, to, md5, bytes, now });
-          addReceipt.run({ study, copy, epoch, to, orthancId, md5, now });
-          noteProven.run({ study, orthancId });
+          addMove.run({ id, study, orthancId, from, to, md5, bytes, now });
+          addReceiptMoved.run({ study, copy, epoch, to, orthancId, md5, accepted, now });
+          noteProvenMoved.run({ study, orthancId });
         }
       });
     },
@@ -179,14 +195,9 @@ export function createFormerCopies(connection: Connection): Part {
         if (found === null || found.isCurrentThere) return false;
         const { row, current } = found;
         if (whole.get(row.study) === undefined) return false;
-        const { study, backend: from, since } = row;
-        const missing = unproven.get({
-          ids: JSON.stringify(orthancIds),
-          study,
-          from,
-          to: current.backend,
-          since,
-        });
+        const { study, copy, backend: from } = row;
+        const { epoch, backend: to } = current;
+        const missing = unproven.get({ ids: JSON.stringify(orthancIds), id, study, copy, epoch, from, to });
         if (missing?.count !== 0) return false;
         deleting.run(id);
         return true;
@@ -198,15 +209,20 @@ export function createFormerCopies(connection: Connection): Part {
 
     formerGone(id, { instances, bytes }, now) {
       connection.write(() => {
-        const row = gone.get(id);
+        const row = end.get(id);
         if (row === undefined) return;
-        const { study, backend } = row;
+        const { study, backend, since } = row;
         const text =
           instances === 0
             ? `nothing of it is left on ${backend}`
-            : `${instances} instance${instances === 1 ? '' : 's'} of it left ${backend}, each proven where the study is now`;
+            : `${numberOf(instances)} of it left ${backend}, each proven where the study is now`;
         addEvent.run({ study, at: now, kind: 'former-copy-gone', text });
-        countEvacuated.run({ backend, instances, bytes });
+        countEvacuated.run({ backend, since, instances, bytes });
+        noteEmptied.run({ study, backend });
+        const gone = lost.run({ study, now }).changes;
+        if (gone === 0) return;
+        const loss = `${numberOf(gone)} no longer on ${backend}, and proven nowhere else`;
+        addEvent.run({ study, at: now, kind: 'vanished', text: loss });
       });
     },
 
@@ -216,6 +232,10 @@ export function createFormerCopies(connection: Connection): Part {
 
     formerConflictSettled: (id) => connection.read(() => formerRow.get(id)?.accepted === 1),
   };
+}
+
+function numberOf(instances: number): string {
+  return `${instances} instance${instances === 1 ? '' : 's'}`;
 }
 
 function toFormer({ fronts, ...row }: ListedRow): FormerCopy {

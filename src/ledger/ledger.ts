@@ -34,6 +34,7 @@ export interface Ledger
     TransferLedger,
     BackendLedger,
     FailoverLedger,
+    DoubtLedger,
     QuarantineLedger,
     HistoryLedger,
     ViewLedger {
@@ -77,7 +78,8 @@ export interface IntakeLedger {
   standing(front: string): Map<string, InstanceState>;
   /**
    * These are not on the front although the ledger thought so. Those with a receipt for every current copy become
-   * `removed`, the others `vanished` with an event on their study. Outstanding deliveries end. Only rows still `held`,
+   * `removed`, also with one of an earlier assignment as long as that former copy is there, and those that a person released
+   * or discarded; the others `vanished` with an event on their study. Outstanding deliveries end. Only rows still `held`,
    * `removing` or `quarantined` are touched, and none whose delivery is in an open transfer.
    */
   absent(
@@ -112,7 +114,9 @@ export interface DecisionLedger {
   /**
    * Keeps the decision; if it names a backend also the assignment (epoch 1, or the last one + 1) and a delivery for each
    * held instance, in one transaction. If the copy has an assignment already that one is returned and nothing changes.
-   * A `waiting` decision with the same reason as the study's last one is not kept twice (returns null).
+   * A `waiting` decision with the same reason as the study's last one is not kept twice (returns null). Null too, and nothing
+   * kept, for a backend that is just being asked to delete its former copy of the study: it must not go there, whatever was
+   * looked up before, and is decided again. Any other former copy there is none any more.
    */
   decide(decision: NewDecision): Assignment | null;
 }
@@ -214,7 +218,9 @@ export interface FailoverLedger {
    * Ends the current assignment and makes the next, in one transaction: decision kept, a delivery to the new backend for
    * every held instance (also proven and singled out ones: attempts begin anew), all former deliveries ended (a transfer
    * under way proves nothing any more), the former backend noted as having a former copy, the new one no longer.
-   * Refused instances in quarantine are not touched. A study without any instance in the ledger may be bound too (`adopt`).
+   * What waits as refused by the new backend is tried there again. Former copies of the copy get new numbers (`FormerCopy.id`), so
+   * that whatever is under way about them, compared with a backend that the study is leaving, changes nothing any more.
+   * Instances in quarantine are not touched. A study without any instance in the ledger may be bound too (`adopt`).
    *
    * Null, and nothing changed: the epoch is another, the backend is the current one already, has another copy, or is just
    * being asked to delete its former copy.
@@ -238,9 +244,12 @@ export interface FailoverLedger {
   receiptsOf(studyUid: string, copy: number): ReadonlyMap<string, string>;
   /** Every MD5 that was ever proven on this backend for this study, by orthancId. */
   provenOn(studyUid: string, backend: string): ReadonlyMap<string, string>;
-  /** Being worked on; `reason` goes. */
+  /** Being worked on; `reason` goes. This and all below do nothing for a number that is no more. */
   formerMoving(id: number): void;
-  /** These are proven on the target with the content the former copy has: kept, and for instances the ledger knows a receipt of the current epoch. */
+  /**
+   * These are proven on the target with the content the former copy has: kept, and for instances that have left their front
+   * with this very content (or any, once a person accepted the target's) a receipt of the current epoch.
+   */
   formerProven(id: number, proofs: readonly MoveProof[], now: EpochMs): void;
   /**
    * Before the former backend is asked to delete these: true when the row still stands, its target is still where the study is
@@ -257,7 +266,10 @@ export interface FailoverLedger {
       readonly notBefore: EpochMs;
     },
   ): void;
-  /** Nothing of the study is left there: the row ends, with an event on the study that says how much moved. */
+  /**
+   * Nothing of the study is left there: the row ends, with an event on the study that says how much moved. Instances that had
+   * left their front for this backend only, and are proven nowhere else, are `vanished`, with an event.
+   */
   formerGone(id: number, moved: { readonly instances: number; readonly bytes: number }, now: EpochMs): void;
   /** A person decided about a `conflict`: the current backend's content stands, the former may be deleted. Back to `waiting`. */
   settleFormerConflict(id: number, now: EpochMs): void;
@@ -277,6 +289,17 @@ export interface FailoverLedger {
   audit(entry: AuditEntry): void;
   /** Newest first. */
   auditTrail(page: { limit: number; cursor?: string }): Page<AuditEntry>;
+}
+
+/** Before a front lets go of a study, its backends are asked once more; what they do not hold any more is delivered anew. */
+export interface DoubtLedger {
+  /** Proven instances of the study that stand on fronts, by the backends that are bound to have them. */
+  leaving(studyUid: string): ReadonlyMap<string, readonly string[]>;
+  /**
+   * `backend` does not hold these any more: a new round, for which no receipt counts, and deliveries that ask first, for those that
+   * are `held`; with an event on the study. Returns how many.
+   */
+  doubt(studyUid: string, orthancIds: readonly string[], backend: string, now: EpochMs): number;
 }
 
 /** What a person decides about instances in quarantine, and about those that vanished. */

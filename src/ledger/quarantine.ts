@@ -1,3 +1,4 @@
+import { released } from './assignments.ts';
 import type { Connection } from './connection.ts';
 import type { QuarantinedInstance, QuarantineLedger } from './ledger.ts';
 
@@ -34,7 +35,7 @@ export const quarantineSql = {
   letGo: `
     UPDATE instances AS i SET state = 'removed', changed_at = @now, quarantine_code = NULL, quarantine_detail = NULL
     WHERE i.orthanc_id = @orthancId AND i.front = @front AND i.state IN ('quarantined', 'vanished')
-      AND (i.discarded = 1 OR EXISTS (SELECT 1 FROM receipts r WHERE r.instance = i.id AND r.copy = -1 AND r.round = i.round))`,
+      AND (i.discarded = 1 OR ${released})`,
 } as const;
 
 /** The part that does what a person decided about single instances. */

@@ -21,6 +21,7 @@ export const transfersSql = {
       d.attempts, d.ask_first AS askFirst,
       (a.clean = 1
         AND NOT EXISTS (SELECT 1 FROM receipts r WHERE r.instance = d.instance AND r.backend = d.backend)
+        AND NOT EXISTS (SELECT 1 FROM moves m WHERE m.study = d.study AND m.orthanc_id = i.orthanc_id AND m.to_backend = d.backend)
         AND NOT EXISTS (SELECT 1 FROM instances o WHERE o.orthanc_id = i.orthanc_id AND o.front <> i.front)) AS ours
     FROM deliveries d CROSS JOIN instances i ON i.id = d.instance CROSS JOIN studies s ON s.id = d.study
       CROSS JOIN assignments a ON a.study = d.study AND a.copy = d.copy AND a.epoch = d.epoch

@@ -175,6 +175,7 @@ export function createViews(connection: Connection): ViewLedger {
     queue: () =>
       connection.read(() => {
         const counted = requireTotals(totals.get());
+        const former = countFormer.get();
         return {
           instances: counted.unproven,
           bytes: counted.unproven_bytes,
@@ -182,8 +183,8 @@ export function createViews(connection: Connection): ViewLedger {
           quarantined: counted.quarantined,
           unplacedStudies: countUnplaced.get()?.count ?? 0,
           settling: counted.settling,
-          formerCopies: countFormer.get()?.copies ?? 0,
-          formerConflicts: countFormer.get()?.conflicts ?? 0,
+          formerCopies: former?.copies ?? 0,
+          formerConflicts: former?.conflicts ?? 0,
           backends: queues.all(),
         };
       }),

@@ -4,6 +4,7 @@ import { auditSql } from '../../src/ledger/audit.ts';
 import { backendsSql } from '../../src/ledger/backends.ts';
 import { bindingsSql } from '../../src/ledger/bindings.ts';
 import { decisionsSql } from '../../src/ledger/decisions.ts';
+import { doubtSql } from '../../src/ledger/doubt.ts';
 import { evacuationsSql } from '../../src/ledger/evacuations.ts';
 import { failoverSql } from '../../src/ledger/failover.ts';
 import { formerCopiesSql } from '../../src/ledger/former-copies.ts';
@@ -39,7 +40,12 @@ const indexes: Record<string, readonly string[]> = {
   unprove: ['instances_study'],
   beginRemoval: ['instances_study'],
   bound: ['studies_held', 'deliveries_study'],
+  refusedStudies: ['refusals_instance'],
   healable: ['former_copies_due'],
+  lost: ['instances_study'],
+  unproven: ['sqlite_autoindex_instances_1'],
+  addReceiptMoved: ['sqlite_autoindex_instances_1'],
+  noteProvenMoved: ['sqlite_autoindex_instances_1'],
   formerOn: ['former_copies_backend'],
   auditTrail: ['audit_at'],
   loads: ['deliveries_arrived'],
@@ -67,6 +73,7 @@ const statements: [string, string][] = [
   bindingsSql,
   failoverSql,
   formerCopiesSql,
+  doubtSql,
   evacuationsSql,
   auditSql,
   quarantineSql,

@@ -31,9 +31,13 @@ END;
 
 -- 1: the backend said, when the study was bound to it, that it holds nothing of it.
 ALTER TABLE assignments ADD COLUMN clean INTEGER NOT NULL DEFAULT 0;
+-- 1: it ended, and nothing of the study was left on its backend afterwards: its receipts say what was, not what is.
+ALTER TABLE assignments ADD COLUMN emptied INTEGER NOT NULL DEFAULT 0;
 -- 1: a person gave it up. Its state becomes 'removed' when it is gone from the front.
 ALTER TABLE instances ADD COLUMN discarded INTEGER NOT NULL DEFAULT 0;
 
+-- A row has a new number whenever its study is bound anew, and numbers never come again: what somebody saw of the former
+-- target is of no use for the new one.
 CREATE TABLE former_copies (
   id         INTEGER PRIMARY KEY AUTOINCREMENT,
   study      INTEGER NOT NULL REFERENCES studies(id),
@@ -55,17 +59,18 @@ CREATE TABLE moves (
   orthanc_id   TEXT NOT NULL,
   from_backend TEXT NOT NULL,
   to_backend   TEXT NOT NULL,
+  former       INTEGER NOT NULL,             -- number of the former copy; no reference: that row ends
   md5          TEXT NOT NULL,
   bytes        INTEGER NOT NULL,
   at           INTEGER NOT NULL,
   PRIMARY KEY (study, orthanc_id, from_backend, to_backend)
 ) STRICT, WITHOUT ROWID;
 
--- While nobody has decided where the instance goes instead.
+-- Kept until the instance is taken there after all, leaves the front, or a person has it tried again.
 CREATE TABLE refusals (
   study    INTEGER NOT NULL REFERENCES studies(id),
   instance INTEGER NOT NULL REFERENCES instances(id),
-  backend  TEXT NOT NULL,
+  backend  TEXT NOT NULL,                    -- that would not take it
   at       INTEGER NOT NULL,
   detail   TEXT NOT NULL,
   PRIMARY KEY (study, instance, backend)
@@ -141,6 +146,11 @@ CREATE TRIGGER instances_discarded AFTER UPDATE OF state, discarded ON instances
 WHEN (NEW.state = 'removed' AND NEW.discarded = 1) <> (OLD.state = 'removed' AND OLD.discarded = 1) BEGIN
   UPDATE studies SET discarded = discarded + (NEW.state = 'removed' AND NEW.discarded = 1) - (OLD.state = 'removed' AND OLD.discarded = 1)
   WHERE id = NEW.study;
+END;
+DROP TRIGGER receipts_insert;
+CREATE TRIGGER receipts_insert AFTER INSERT ON receipts BEGIN
+  UPDATE totals SET proven = proven + 1 WHERE id = 1;
+  DELETE FROM refusals WHERE instance = NEW.instance AND backend = NEW.backend;
 END;
 CREATE TRIGGER instances_gone AFTER UPDATE OF state ON instances WHEN NEW.state IN ('removed', 'vanished') BEGIN
   DELETE FROM refusals WHERE instance = NEW.id;
