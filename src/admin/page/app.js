@@ -94,20 +94,28 @@ function showQueue(queue) {
     tile('oldest of them', queue.oldestAgeSeconds === null ? '–' : duration(queue.oldestAgeSeconds)),
     tile('proven, settling', number(queue.settling)),
     tile('in quarantine', number(queue.quarantined), queue.quarantined > 0 ? 'bad' : ''),
+    ...(queue.formerCopies === 0
+      ? []
+      : [tile('studies to heal', number(queue.formerCopies), queue.formerConflicts > 0 ? 'bad' : 'warn')]),
   );
   const reasons = queue.backends
     .filter((one) => one.held !== null)
     .map((one) => `${one.backend}: ${one.held}`);
   if (queue.unplacedStudies > 0) reasons.push(`${number(queue.unplacedStudies)} studies have no backend yet`);
+  if (queue.formerConflicts > 0) reasons.push(`${number(queue.formerConflicts)} in conflict: see "dde heal"`);
   byId('why').textContent = reasons.join(' · ');
   byId('why').hidden = reasons.length === 0;
 }
 
 function backendCard(backend) {
+  const out =
+    backend.outSince === null ? '' : ` for ${duration((Date.now() - Date.parse(backend.outSince)) / 1000)}`;
   const [state, className] =
-    backend.state === 'ready'
-      ? [backend.health, { up: 'good', down: 'bad' }[backend.health] ?? 'warn']
-      : [`${backend.state}, ${backend.health}`, 'warn'];
+    backend.state !== 'ready'
+      ? [`${backend.state}, ${backend.health}`, 'warn']
+      : backend.health === 'up' && backend.breaker !== 'closed'
+        ? [`transfers fail${out}`, 'bad']
+        : [backend.health + out, { up: 'good', down: 'bad' }[backend.health] ?? 'warn'];
   const lanes = element('div', {
     className: 'lanes',
     title: `${backend.busyLanes} of ${backend.lanes} lanes busy`,
@@ -139,7 +147,13 @@ function backendCard(backend) {
   ]);
 }
 
-const stateClass = { verified: 'good', removed: 'good', quarantined: 'bad', received: 'warn' };
+const stateClass = {
+  verified: 'good',
+  removed: 'good',
+  quarantined: 'bad',
+  received: 'warn',
+  healing: 'warn',
+};
 
 function studyRow(study) {
   const { instances } = study;
