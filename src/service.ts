@@ -21,8 +21,13 @@ import type { Orthanc } from './orthanc/orthanc.ts';
 import type { Clock } from './study.ts';
 import type { OrthancConfig, Topology } from './topology/topology.ts';
 import { createCarry } from './transfer/carry.ts';
+import { createEvacuator } from './transfer/evacuate.ts';
+import type { Evacuator, Failover, Healer, QuarantineDesk } from './transfer/failover.ts';
+import { createFailover } from './transfer/failover-live.ts';
 import { createFrontRest } from './transfer/front-rest.ts';
+import { createHealer } from './transfer/heal.ts';
 import { createLanes } from './transfer/lanes.ts';
+import { createQuarantineDesk } from './transfer/quarantine.ts';
 import { createSettler } from './transfer/settle.ts';
 
 export interface ServiceOptions {
@@ -45,6 +50,10 @@ export interface Service {
   readonly ledger: Ledger;
   readonly pool: BackendPool;
   readonly metrics: Metrics;
+  readonly failover: Failover;
+  readonly healer: Healer;
+  readonly evacuator: Evacuator;
+  readonly quarantine: QuarantineDesk;
   /** Compares the fronts with the ledger now, taking up everything at once. */
   reconcile(): Promise<void>;
   /** Ends in order. What is under way gets `graceMs` to finish; the rest is taken up at the next start. */
@@ -127,21 +136,56 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     undo.push(() => lanes.stop(grace));
     undo.push(pool.onChange((backend) => lanes.wake(backend)));
 
+    const policy = () => policyNamed(topology.routing.policy);
+    const { lookupTimeoutMs, transferTimeout } = topology.routing;
     const dispatcher = createDispatcher({
       ledger,
       pool,
       backends,
-      policy: () => policyNamed(topology.routing.policy),
-      lookupTimeoutMs: topology.routing.lookupTimeoutMs,
+      policy,
+      lookupTimeoutMs,
       clock,
       log,
       onPlaced: (_study, backend) => lanes.wake(backend),
     });
     undo.push(() => dispatcher.stop());
 
+    const onRebound = (_study: string, backend: string): void => lanes.wake(backend);
+    const failover = createFailover({
+      ledger,
+      pool,
+      backends,
+      policy,
+      rebindAfterMs: topology.routing.rebindAfterMs,
+      healAfterMs: topology.routing.healAfterMs,
+      lookupTimeoutMs,
+      clock,
+      log,
+      onRebound,
+    });
+    undo.push(() => failover.stop());
+    const healer = createHealer({ ledger, pool, fronts, backends, transferTimeout, clock, random, log });
+    undo.push(() => healer.stop());
+    const evacuator = createEvacuator({ ledger, pool, backends, policy, clock, log, onRebound });
+    undo.push(() => evacuator.stop());
+    const quarantine = createQuarantineDesk({
+      ledger,
+      fronts,
+      backends,
+      transferTimeout,
+      clock,
+      log,
+      onRequeued: (study) => {
+        if (ledger.assignments(study).length === 0) dispatcher.studyWaits(study);
+        lanes.wakeAll();
+      },
+    });
+
     const settler = createSettler({
       ledger,
       fronts,
+      backends,
+      onDoubt: () => lanes.wakeAll(),
       settleMs: topology.routing.settleMs,
       clock,
       log,
@@ -215,6 +259,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         reconcile: async () => {
           await reconciler.reconcileAll(false);
         },
+        failover,
+        healer,
+        evacuator,
+        quarantine,
       }),
     );
     const server = createServer(app);
@@ -229,6 +277,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     housekeeping.start();
     dispatcher.start();
     settler.start();
+    failover.start();
+    healer.start();
+    evacuator.start();
     reconciler.start(topology.routing.reconcile);
     lanes.wakeAll();
     reconciler.reconcileAll(false).catch((error: unknown) => {
@@ -243,6 +294,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       ledger,
       pool,
       metrics,
+      failover,
+      healer,
+      evacuator,
+      quarantine,
       async reconcile() {
         await reconciler.reconcileAll(false);
         lanes.wakeAll();

@@ -3,6 +3,7 @@ import { createBackends } from './backends.ts';
 import { Checkpointer, type CheckpointLimits, defaultCheckpointLimits } from './checkpointer.ts';
 import { Connection } from './connection.ts';
 import { createDecisions } from './decisions.ts';
+import { createDoubt } from './doubt.ts';
 import { Durability } from './durability.ts';
 import { toLedgerError } from './errors.ts';
 import { createEvacuations } from './evacuations.ts';
@@ -20,25 +21,60 @@ export interface LedgerOptions {
   readonly checkpoint?: CheckpointLimits;
   /** A checkpoint failed: nothing is lost, and the log grows until one succeeds. */
   readonly onCheckpointFailure?: (error: unknown) => void;
+  /**
+   * SQLite met damage. The next start moves the ledger aside, if there is one soon: until then calls fail, or answer what a
+   * damaged file says.
+   */
+  readonly onDamaged?: (error: LedgerError) => void;
+  /** Default: those of this release. */
+  readonly migrations?: readonly string[];
   /** An fsync failed: `durable()` refuses from now on, and only opening the ledger anew helps. */
   readonly onDurabilityLost?: (error: LedgerError) => void;
 }
 
 /**
- * Opens the ledger, making it where there is none and bringing an older one up to date.
+ * Opens the ledger, making it where there is none and bringing an older one up to date, of which a copy is kept. After an end
+ * out of order all of it is looked at for damage, in the background.
+ *
  * @param file always a file, in a folder that exists: a ledger in memory could promise nothing
  * @throws LedgerError `newer`, `damaged`, `full`, `busy` or `failed`
  */
 export function openLedger(file: string, options: LedgerOptions = {}): Ledger {
+  const steps = options.migrations ?? migrations;
   let connection: Connection | undefined;
   try {
+    const glance = glanceAt(file);
+    if (glance.restored) takeUpRestored(file, stampOf(Date.now()), Date.now());
     connection = new Connection(file);
-    migrate(connection.db);
-    return compose(connection, file, options);
+    const version = versionOf(connection.db);
+    if (version > 0 && version < steps.length) {
+      connection.db.pragma('wal_checkpoint(TRUNCATE)');
+      connection.db.close();
+      keepBefore(file, steps.length);
+      connection = new Connection(file);
+    }
+    migrate(connection.db, steps);
+    const ledger = compose(connection, file, options);
+    if (glance.unclean) ledger.lookForDamage();
+    return ledger;
   } catch (error) {
+    const failure = faultOf(error, connection?.db, steps);
     connection?.db.close();
-    throw toLedgerError(error);
+    throw failure;
   }
+}
+
+/** A statement that does not fit a schema which is not the one we made is no mistake in the statement. */
+function faultOf(error: unknown, db: Database | undefined, steps: readonly string[]): LedgerError {
+  const failure = toLedgerError(error);
+  if (failure.code !== 'failed' || db?.open !== true) return failure;
+  try {
+    if (versionOf(db) !== steps.length || hasSchemaOf(db, steps)) return failure;
+  } catch (another) {
+    return toLedgerError(another);
+  }
+  const message = `The ledger is damaged: its tables are not those of version ${steps.length}`;
+  return new LedgerError('damaged', message, { cause: error });
 }
 
 function compose(connection: Connection, file: string, options: LedgerOptions): Ledger {
@@ -49,6 +85,7 @@ function compose(connection: Connection, file: string, options: LedgerOptions): 
     ...createBackends(connection),
     ...createFailoverPart(connection),
     ...createFormerCopies(connection),
+    ...createDoubt(connection),
     ...createEvacuations(connection),
     ...createAudit(connection),
     ...createQuarantine(connection),

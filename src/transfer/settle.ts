@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { troubleOf } from '../backends/trouble.ts';
 import { type Ledger, LedgerError } from '../ledger/ledger.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
@@ -8,7 +9,10 @@ import type { Clock } from '../study.ts';
 export interface SettlerDeps {
   readonly ledger: Ledger;
   readonly fronts: ReadonlyMap<string, Orthanc>;
+  readonly backends: ReadonlyMap<string, Pick<Orthanc, 'studyInstanceIds'>>;
   readonly settleMs: number;
+  /** Something that was proven is gone from its backend, and is to be delivered again. */
+  readonly onDoubt: (studyUid: string) => void;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -27,15 +31,25 @@ const studiesAtATime = 100;
 const idsAtATime = 100;
 /** After a front refused, it is left alone for this long. */
 const pauseMs = 5000;
+/** Studies asked about at the same time. */
+const questionsAtATime = 4;
+/** After a backend did not say what it holds, it is asked again after this long. */
+const silentMs = 2000;
 
 /**
- * Removal from the front, the only place where anything is deleted there. The order is what matters: the study has had no
- * news for the settle time; each instance has its receipts; that they are being removed is committed and on disk; only
- * then is the front asked. Dying anywhere in between leaves rows that say `removing`, which the next start looks at again.
+ * Removal from the front, the only place where anything settled is deleted there. The order is what matters: the study has had no
+ * news for the settle time; each instance has its receipts; its backends have just said that they hold it still, since one may
+ * have been wiped meanwhile; that they are being removed is committed and on disk; only then is the front asked. Dying anywhere
+ * in between leaves rows that say `removing`, which the next start looks at again.
  */
 export function createSettler(deps: SettlerDeps): Settler {
   const { ledger, fronts, clock, log, metrics } = deps;
   const pausedUntil = new Map<string, number>();
+  /** Backends that did not answer, and until when they are not asked again. */
+  const silentUntil = new Map<string, number>();
+  /** Studies of those, and until when they are passed over: they would take the places of all others. */
+  const passedOver = new Map<string, number>();
+  const abort = new AbortController();
   const unwritten: (() => void)[] = [];
   let running: Promise<void> | null = null;
   let timer: NodeJS.Timeout | null = null;
@@ -59,18 +73,27 @@ export function createSettler(deps: SettlerDeps): Settler {
     for (const what of unwritten.splice(0)) write(what);
     for (;;) {
       const before = clock() - deps.settleMs;
-      const studies = ledger.settled(before, studiesAtATime);
+      for (const [studyUid, until] of passedOver) if (until <= clock()) passedOver.delete(studyUid);
+      const settled = ledger.settled(before, studiesAtATime + passedOver.size);
+      const studies = settled.filter((studyUid) => !passedOver.has(studyUid)).slice(0, studiesAtATime);
+      const confirmed = await confirm(studies);
       const perFront = new Map<string, string[]>();
-      for (const studyUid of studies) {
+      for (const [studyUid, ids] of confirmed) {
         for (const part of ledger.beginRemoval(studyUid, before, clock())) {
-          const ids = perFront.get(part.front) ?? [];
-          ids.push(...part.orthancIds);
-          perFront.set(part.front, ids);
+          const unasked = part.orthancIds.filter((id) => !ids.has(id));
+          if (unasked.length > 0) write(() => ledger.removalFailed(part.front, unasked, clock()));
+          const leaving = perFront.get(part.front) ?? [];
+          leaving.push(...part.orthancIds.filter((id) => ids.has(id)));
+          perFront.set(part.front, leaving);
         }
         // Between two studies a hook may be answered.
         await setImmediate();
       }
-      if (perFront.size === 0) return;
+      if (stopped) {
+        for (const [front, ids] of perFront) write(() => ledger.removalFailed(front, ids, clock()));
+        return;
+      }
+      if (perFront.size === 0 && studies.length < studiesAtATime) return;
       try {
         await ledger.durable();
       } catch (error) {
@@ -80,6 +103,62 @@ export function createSettler(deps: SettlerDeps): Settler {
       const all = await Promise.all([...perFront].map(([front, ids]) => remove(front, ids)));
       // A front that refuses would be asked again at once, and for ever, by going on here.
       if (stopped || studies.length < studiesAtATime || all.includes(false)) return;
+    }
+  }
+
+  /** Asks the backends of each; what is confirmed of a study by all of them may go. */
+  async function confirm(studies: readonly string[]): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+    const confirmed = new Map<string, ReadonlySet<string>>();
+    const next = studies.values();
+    const asker = async (): Promise<void> => {
+      for (const studyUid of next) {
+        if (stopped) return;
+        const ids = await stillHeld(studyUid);
+        if (ids === null) passedOver.set(studyUid, clock() + silentMs);
+        else if (ids.size > 0) confirmed.set(studyUid, ids);
+      }
+    };
+    await Promise.all(Array.from({ length: questionsAtATime }, asker));
+    return confirmed;
+  }
+
+  /** The proven instances of the study, when all its backends hold all of theirs; none when some must be sent again; null: not known now. */
+  async function stillHeld(studyUid: string): Promise<ReadonlySet<string> | null> {
+    const leaving = ledger.leaving(studyUid);
+    let doubted = 0;
+    for (const [name, ids] of leaving) {
+      const held = await heldBy(name, studyUid);
+      if (held === null) return null;
+      const missing = ids.filter((id) => !held.has(id));
+      if (missing.length === 0) continue;
+      // Bound anew while it was asked: what it deleted since is no loss.
+      if (!ledger.leaving(studyUid).has(name)) return null;
+      log.warn('a backend lost what it was proven to hold', {
+        study: studyUid,
+        backend: name,
+        instances: missing.length,
+      });
+      doubted += ledger.doubt(studyUid, missing, name, clock());
+    }
+    if (doubted === 0) return new Set([...leaving.values()].flat());
+    deps.onDoubt(studyUid);
+    return new Set();
+  }
+
+  /** Null: it did not say. */
+  async function heldBy(name: string, studyUid: string): Promise<ReadonlySet<string> | null> {
+    const backend = deps.backends.get(name);
+    if (backend === undefined || (silentUntil.get(name) ?? 0) > clock()) return null;
+    try {
+      return new Set(await backend.studyInstanceIds(studyUid, { signal: abort.signal }));
+    } catch (error) {
+      if (!(error instanceof OrthancError)) throw error;
+      silentUntil.set(name, clock() + silentMs);
+      log.debug('studies stay on the front until their backend says what it holds', {
+        backend: name,
+        reason: troubleOf(error),
+      });
+      return null;
     }
   }
 
@@ -137,6 +216,7 @@ export function createSettler(deps: SettlerDeps): Settler {
     },
     async stop() {
       stopped = true;
+      abort.abort();
       if (timer !== null) clearInterval(timer);
       await running;
     },

@@ -10,10 +10,13 @@ import { createMetrics } from '../../src/metrics.ts';
 import type { Arrival } from '../../src/study.ts';
 import type { BackendConfig } from '../../src/topology/topology.ts';
 import { createCarry } from '../../src/transfer/carry.ts';
-import type { Failover } from '../../src/transfer/failover.ts';
+import { createEvacuator } from '../../src/transfer/evacuate.ts';
+import type { Evacuator, Failover, Healer, QuarantineDesk } from '../../src/transfer/failover.ts';
 import { createFailover } from '../../src/transfer/failover-live.ts';
 import { createFrontRest } from '../../src/transfer/front-rest.ts';
+import { createHealer } from '../../src/transfer/heal.ts';
 import { createLanes } from '../../src/transfer/lanes.ts';
+import { createQuarantineDesk } from '../../src/transfer/quarantine.ts';
 import { createSettler } from '../../src/transfer/settle.ts';
 import { guardLedger, type LedgerFate } from './guarded-ledger.ts';
 import { seeded } from './random.ts';
@@ -39,6 +42,9 @@ export interface Run {
   readonly ledger: Ledger;
   readonly pool: LivePool;
   readonly failover: Failover;
+  readonly healer: Healer;
+  readonly evacuator: Evacuator;
+  readonly desk: QuarantineDesk;
   /** What the hook does with an announcement. */
   hook(arrival: Arrival): void;
   /** Gives the file back. The run must be dead. */
@@ -90,6 +96,8 @@ export function startRun(
     backends,
     conflict: 'quarantine',
     transferTimeout: settings.transferTimeout,
+    stallMs: settings.stallMs,
+    requestTimeoutMs: 2_000,
     clock,
     random,
     log,
@@ -120,7 +128,47 @@ export function startRun(
     log,
     onRebound: (_study, backend) => lanes.wake(backend),
   });
-  const settler = createSettler({ ledger, fronts, settleMs: settings.settleMs, clock, log, metrics });
+  const healer = createHealer({
+    ledger,
+    fronts,
+    backends,
+    pool,
+    transferTimeout: settings.transferTimeout,
+    clock,
+    random,
+    log,
+  });
+  const evacuator = createEvacuator({
+    ledger,
+    pool,
+    backends,
+    policy: () => policyNamed('least-in-flight'),
+    clock,
+    log,
+    onRebound: (_study, backend) => lanes.wake(backend),
+  });
+  const desk = createQuarantineDesk({
+    ledger,
+    fronts,
+    backends,
+    transferTimeout: settings.transferTimeout,
+    clock,
+    log,
+    onRequeued: (study) => {
+      dispatcher.studyWaits(study);
+      lanes.wakeAll();
+    },
+  });
+  const settler = createSettler({
+    ledger,
+    fronts,
+    backends,
+    settleMs: settings.settleMs,
+    clock,
+    log,
+    metrics,
+    onDoubt: () => lanes.wakeAll(),
+  });
   const reconciler = createReconciler({
     ledger,
     fronts,
@@ -141,6 +189,8 @@ export function startRun(
   dispatcher.start();
   settler.start();
   failover.start();
+  healer.start();
+  evacuator.start();
   // As its schedule does, without node-cron, which goes by the clock on the wall.
   setInterval(() => void reconciler.reconcileAll(true), settings.reconcileMs);
   lanes.wakeAll();
@@ -151,6 +201,9 @@ export function startRun(
     ledger,
     pool,
     failover,
+    healer,
+    evacuator,
+    desk,
     hook(arrival) {
       world.inHook = true;
       try {

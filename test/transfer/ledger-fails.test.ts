@@ -84,6 +84,10 @@ test('a removal whose end the ledger could not take is written at the next sweep
       },
     },
     fronts: new Map([['front', orthanc]]),
+    backends: new Map([['orthanc1', { studyInstanceIds: () => Promise.resolve([image.orthancId]) }]]),
+    onDoubt: (study) => {
+      throw new Error(`${study}: nothing was lost`);
+    },
     settleMs: 0,
     clock: () => time.clock() + 1,
     log: silentLogger(),
