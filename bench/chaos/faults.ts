@@ -87,17 +87,15 @@ async function whileHeld(component: Component, work: () => Promise<void>): Promi
 const patienceMs = 30_000;
 
 async function terminate({ process }: Component): Promise<void> {
-  const ended = process.kill('SIGTERM');
-  const late = new AbortController();
-  const killed = sleep(patienceMs, undefined, { signal: late.signal, ref: false }).then(
-    async () => {
-      await process.kill('SIGKILL');
-    },
-    () => undefined,
-  );
-  await ended;
-  late.abort();
-  await killed;
+  const impatience = setTimeout(() => {
+    // Its end is awaited below.
+    process.kill('SIGKILL').catch(() => undefined);
+  }, patienceMs);
+  try {
+    await process.kill('SIGTERM');
+  } finally {
+    clearTimeout(impatience);
+  }
 }
 
 /** In two steps, as disks get full in life: first below a front's mark, then, when it has had time to see it, to the last page. */

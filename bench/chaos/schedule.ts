@@ -212,7 +212,7 @@ const slice = 33_000;
 const film = 1_500_000;
 
 function drawStudies(random: Random, shape: Shape): StudyPlan[] {
-  const count = random.whole(6, 12);
+  const count = random.whole(8, 14);
   return Array.from({ length: count }, (_, index): StudyPlan => {
     const kind = random.weighted([
       ['one', 30],

@@ -26,6 +26,8 @@ export async function sendRound(
   folder: string,
   began: number,
 ): Promise<readonly Told[]> {
+  // Each sender under way listens for the end of this process.
+  process.setMaxListeners(200);
   const told = await Promise.all(
     plan.studies.map((study) => sendStudy(chaos, plan.seed, study, folder, began)),
   );

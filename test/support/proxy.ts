@@ -202,8 +202,8 @@ class Proxy implements FaultProxy {
           await this.forward(part.request.head, upstream);
         } else if (part.kind === 'body') {
           const room = fault.kind === 'cut-request' ? fault.afterBytes - passed : part.bytes.length;
-          const bytes = changed(fault, request, passed, part.bytes);
-          await this.forward(bytes.subarray(0, Math.max(0, room)), upstream);
+          const piece = changed(fault, request, passed, part.bytes);
+          await this.forward(piece.subarray(0, Math.max(0, room)), upstream);
           if (fault.kind === 'duplicate') kept.push(part.bytes);
           passed += part.bytes.length;
           if (room < part.bytes.length) throw new Error('cut, as asked');

@@ -76,9 +76,12 @@ export function serviceProcess(options: {
     },
     async kill(signal) {
       if (child === null || !running()) return null;
+      if (signal === 'SIGSTOP' || signal === 'SIGCONT') {
+        child.kill(signal);
+        return null;
+      }
       const exited = once(child, 'exit');
       child.kill(signal);
-      if (signal === 'SIGSTOP' || signal === 'SIGCONT') return null;
       await exited;
       return child.exitCode ?? child.signalCode;
     },
