@@ -1,11 +1,15 @@
 import BetterSqlite3, { type Database, type Statement } from 'better-sqlite3';
 import { toLedgerError } from './errors.ts';
+import type { LedgerError } from './ledger.ts';
 
 /**
  * How long a call waits for another connection's lock. Only the checkpointer ever holds one, for the two fsyncs of a
  * restart of the write-ahead log.
  */
 const busyTimeoutMs = 5_000;
+
+/** SQLite's own size of a page. */
+export const pageBytes = 4096;
 
 /**
  * The service's one connection. All of the ledger's parts go through it, so that every error is a `LedgerError` and every
@@ -15,6 +19,7 @@ export class Connection {
   readonly db: Database;
   readonly #transaction: { immediate(work: () => unknown): unknown };
   #afterWrite: () => void = () => undefined;
+  #whenDamaged: (error: LedgerError) => void = () => undefined;
 
   constructor(file: string) {
     this.db = openDatabase(file);
@@ -24,6 +29,18 @@ export class Connection {
   /** Called after each committed transaction; must be quick, and not throw. */
   onWrite(listener: () => void): void {
     this.#afterWrite = listener;
+  }
+
+  /** Called once, at the first sign that the ledger is damaged; must not throw. */
+  onDamage(listener: (error: LedgerError) => void): void {
+    this.#whenDamaged = listener;
+  }
+
+  /** Says that it is damaged, whoever noticed. */
+  damaged(error: LedgerError): void {
+    const say = this.#whenDamaged;
+    this.#whenDamaged = () => undefined;
+    say(error);
   }
 
   prepare<Row>(sql: string): Statement<unknown[], Row> {
@@ -41,7 +58,7 @@ export class Connection {
         result.value = { of: work() };
       });
     } catch (error) {
-      throw toLedgerError(error);
+      throw this.#failure(error);
     }
     if (result.value === undefined) throw toLedgerError(new Error('a transaction ended without running'));
     this.#afterWrite();
@@ -53,8 +70,14 @@ export class Connection {
     try {
       return work();
     } catch (error) {
-      throw toLedgerError(error);
+      throw this.#failure(error);
     }
+  }
+
+  #failure(error: unknown): LedgerError {
+    const failure = toLedgerError(error);
+    if (failure.code === 'damaged') this.damaged(failure);
+    return failure;
   }
 }
 

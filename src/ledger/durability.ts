@@ -1,8 +1,9 @@
-import { closeSync, fdatasync, fsyncSync, openSync } from 'node:fs';
+import { closeSync, fdatasync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { toLedgerError } from './errors.ts';
 import { LedgerError } from './ledger.ts';
+import { syncFolder } from './sync-folder.ts';
 
 const fdatasyncOf = promisify(fdatasync);
 
@@ -35,6 +36,7 @@ export class Durability {
    */
   constructor(databaseFile: string, onLost: (error: LedgerError) => void) {
     this.#onLost = onLost;
+    // SQLite does this later than we need it.
     syncFolder(dirname(databaseFile));
     this.#fd = openSync(`${databaseFile}-wal`, 'r');
   }
@@ -83,15 +85,5 @@ export class Durability {
       this.#onLost(this.#broken);
       throw this.#broken;
     }
-  }
-}
-
-/** A new file is only there after a power cut if its folder's entry is. SQLite does this later than we need it. */
-function syncFolder(folder: string): void {
-  const fd = openSync(folder, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
   }
 }

@@ -8,10 +8,13 @@ export function toLedgerError(error: unknown): LedgerError {
   return new LedgerError(codeOf(error), `Ledger: ${message}`, { cause: error });
 }
 
+/** SHMSIZE: the shared memory beside the log could not grow, which it does by writing to its file. */
+const fullDisk = new Set(['SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE', 'ENOSPC', 'EDQUOT']);
+
 function codeOf(error: unknown): LedgerErrorCode {
   // Extended codes begin with their primary one: SQLITE_BUSY_SNAPSHOT, SQLITE_IOERR_WRITE, SQLITE_CORRUPT_INDEX.
   const code = error instanceof BetterSqlite3.SqliteError ? error.code : errnoOf(error);
-  if (code === 'SQLITE_FULL' || code === 'ENOSPC' || code === 'EDQUOT') return 'full';
+  if (fullDisk.has(code)) return 'full';
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) return 'busy';
   if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') return 'damaged';
   return 'failed';

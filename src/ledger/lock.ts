@@ -1,7 +1,14 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, truncateSync } from 'node:fs';
 import { dirname } from 'node:path';
-import Database from 'better-sqlite3';
+import BetterSqlite3, { type Database } from 'better-sqlite3';
+import { toLedgerError } from './errors.ts';
 import { LedgerError } from './ledger.ts';
+
+export interface LedgerLock {
+  /** The lock's file was there already: a service has run on this ledger before. */
+  readonly usedBefore: boolean;
+  release(): void;
+}
 
 /**
  * Holds a ledger for this process alone until `release`. Two services on one ledger would send everything twice and
@@ -12,18 +19,38 @@ import { LedgerError } from './ledger.ts';
  *
  * @throws LedgerError `busy` when another process holds it.
  */
-export function lockLedger(file: string): { release(): void } {
+export function lockLedger(file: string): LedgerLock {
   mkdirSync(dirname(file), { recursive: true });
-  const lock = new Database(`${file}.lock`, { timeout: 0 });
+  const lockFile = `${file}.lock`;
+  const usedBefore = existsSync(lockFile);
+  let lock: Database;
   try {
-    lock.exec('BEGIN EXCLUSIVE');
+    lock = lockedDatabase(lockFile);
   } catch (error) {
-    lock.close();
-    throw new LedgerError('busy', `another service is using the ledger ${file}`, { cause: error });
+    const failure = toLedgerError(error);
+    if (failure.code === 'busy')
+      throw new LedgerError('busy', `another service is using the ledger ${file}`, { cause: error });
+    // Whoever holds the lock is noticed before the file is read: with something else written into it, nobody does.
+    if (failure.code !== 'damaged') throw failure;
+    truncateSync(lockFile);
+    lock = lockedDatabase(lockFile);
   }
   return {
+    usedBefore,
     release() {
       lock.close();
     },
   };
+}
+
+/** @throws the errors of SQLite as they are */
+function lockedDatabase(file: string): Database {
+  const lock = new BetterSqlite3(file, { timeout: 0 });
+  try {
+    lock.exec('BEGIN EXCLUSIVE');
+    return lock;
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
 }

@@ -1,7 +1,9 @@
+import type { Database } from 'better-sqlite3';
 import { createAudit } from './audit.ts';
 import { createBackends } from './backends.ts';
+import { keepBefore, keepCopy } from './backup.ts';
 import { Checkpointer, type CheckpointLimits, defaultCheckpointLimits } from './checkpointer.ts';
-import { Connection } from './connection.ts';
+import { Connection, pageBytes } from './connection.ts';
 import { createDecisions } from './decisions.ts';
 import { createDoubt } from './doubt.ts';
 import { Durability } from './durability.ts';
@@ -11,9 +13,12 @@ import { createFailoverPart } from './failover.ts';
 import { createFormerCopies } from './former-copies.ts';
 import { createHistory } from './history.ts';
 import { createIntake } from './intake.ts';
-import type { Ledger, LedgerError } from './ledger.ts';
-import { migrate } from './migrations.ts';
+import { type Ledger, LedgerError } from './ledger.ts';
+import { hasSchemaOf, migrate, migrations, versionOf } from './migrations.ts';
 import { createQuarantine } from './quarantine.ts';
+import { glanceAt } from './recovery-inspect.ts';
+import { markDamaged, stampOf } from './recovery-mark.ts';
+import { takeUpRestored } from './recovery-restored.ts';
 import { createTransfers } from './transfers.ts';
 import { createViews } from './views.ts';
 
@@ -54,9 +59,7 @@ export function openLedger(file: string, options: LedgerOptions = {}): Ledger {
       connection = new Connection(file);
     }
     migrate(connection.db, steps);
-    const ledger = compose(connection, file, options);
-    if (glance.unclean) ledger.lookForDamage();
-    return ledger;
+    return compose(connection, file, options, glance.unclean);
   } catch (error) {
     const failure = faultOf(error, connection?.db, steps);
     connection?.db.close();
@@ -77,7 +80,7 @@ function faultOf(error: unknown, db: Database | undefined, steps: readonly strin
   return new LedgerError('damaged', message, { cause: error });
 }
 
-function compose(connection: Connection, file: string, options: LedgerOptions): Ledger {
+function compose(connection: Connection, file: string, options: LedgerOptions, isSuspect: boolean): Ledger {
   const parts = {
     ...createIntake(connection),
     ...createDecisions(connection),
@@ -97,9 +100,32 @@ function compose(connection: Connection, file: string, options: LedgerOptions): 
     connection,
     file,
     options.checkpoint ?? defaultCheckpointLimits,
-    options.onCheckpointFailure ?? (() => undefined),
+    (error) => mishap(error),
   );
   let closing: Promise<void> | undefined;
+  let lastBackup: Promise<unknown> = Promise.resolve();
+
+  connection.onDamage((error) => options.onDamaged?.(noted(error, file)));
+  if (isSuspect) lookForDamage().catch(mishap);
+
+  async function lookForDamage(): Promise<void> {
+    const found = await checkpointer.check();
+    if (found !== null)
+      connection.damaged(new LedgerError('damaged', `The ledger is damaged: ${found.slice(0, 200)}`));
+  }
+
+  function mishap(error: unknown): void {
+    if (closing !== undefined) return;
+    if (error instanceof LedgerError && error.code === 'damaged') connection.damaged(error);
+    else options.onCheckpointFailure?.(error);
+  }
+
+  function backup(target: string, onProgress: (share: number) => void = () => undefined): Promise<void> {
+    const bytes = connection.read(
+      () => Number(connection.db.pragma('page_count', { simple: true })) * pageBytes,
+    );
+    return keepCopy(target, bytes, (partial) => checkpointer.copy(partial, onProgress));
+  }
 
   async function close(): Promise<void> {
     await checkpointer.close();
@@ -117,9 +143,27 @@ function compose(connection: Connection, file: string, options: LedgerOptions): 
   return {
     ...parts,
     durable: () => durability.durable(),
+    backup(target, onProgress) {
+      // One at a time: each reads and writes as fast as the disk goes.
+      const run = lastBackup.then(() => backup(target, onProgress));
+      lastBackup = run.catch(() => undefined);
+      return run;
+    },
     close() {
       closing ??= close();
       return closing;
     },
   };
+}
+
+/** For the next start; where the disk is full it has to find out by itself. */
+function noted(error: LedgerError, file: string): LedgerError {
+  try {
+    markDamaged(file, error.message, Date.now());
+    return error;
+  } catch (cause) {
+    return new LedgerError('damaged', `${error.message}; this could not be noted for the next start`, {
+      cause,
+    });
+  }
 }

@@ -1,0 +1,88 @@
+import BetterSqlite3, { type Database } from 'better-sqlite3';
+import { z } from 'zod';
+import { type EpochMs, operatorStates } from '../study.ts';
+import { toLedgerError } from './errors.ts';
+import type { Ledger } from './ledger.ts';
+
+export const salvageSql = {
+  settings: `SELECT name AS backend, state, weight FROM backends WHERE state IS NOT NULL`,
+  /** Without the indexes, which may be what is damaged: the rows themselves, and each study looked up by its number. */
+  formerCopies: `
+    SELECT s.uid AS studyUid, f.backend, a.backend AS target FROM former_copies f NOT INDEXED
+    JOIN studies s ON s.id = f.study
+    JOIN assignments a ON a.study = f.study AND a.copy = f.copy AND a.ended_at IS NULL`,
+} as const;
+
+const name = z.string().min(1).max(256);
+const settingRow = z.object({
+  backend: name,
+  state: z.enum(operatorStates),
+  weight: z.number().positive().finite().nullable(),
+});
+const formerRow = z.object({ studyUid: name, backend: name, target: name });
+
+/** How much was taken over. */
+export interface Salvaged {
+  readonly settings: number;
+  readonly formerCopies: number;
+}
+
+/**
+ * Takes over from a damaged ledger what neither fronts nor backends can tell: what operators said of backends, and which
+ * studies have something left on a backend where they are not bound any more. The latter would stay there for ever. Both harm
+ * nothing if they are out of date: what is on a backend is compared before anything of it is deleted.
+ *
+ * Row by row, and only what makes sense: what cannot be read is left out, and never stops the service from starting. Saying
+ * it again changes nothing, so a death in the middle costs a repetition.
+ *
+ * @throws LedgerError of the new ledger only
+ */
+export function salvage(damagedFile: string, ledger: Ledger, now: EpochMs): Salvaged {
+  let settings = 0;
+  let formerCopies = 0;
+  const db = openForReading(damagedFile);
+  if (db === null) return { settings, formerCopies };
+  try {
+    for (const row of readable(db, salvageSql.settings, settingRow)) {
+      ledger.setBackend(row, now);
+      settings += 1;
+    }
+    for (const { studyUid, backend, target } of readable(db, salvageSql.formerCopies, formerRow)) {
+      if (ledger.adopt(studyUid, target, now).backend === backend) continue;
+      ledger.noteFormer(studyUid, backend, 'known from the damaged ledger', now);
+      formerCopies += 1;
+    }
+  } finally {
+    db.close();
+  }
+  return { settings, formerCopies };
+}
+
+/** Null: it is no database, or none that opens. */
+function openForReading(file: string): Database | null {
+  try {
+    return new BetterSqlite3(file, { readonly: true, fileMustExist: true });
+  } catch (error) {
+    return passOver(error, null);
+  }
+}
+
+/** The rows before the first place that cannot be read. */
+function readable<S extends z.ZodType>(db: Database, sql: string, schema: S): z.output<S>[] {
+  const rows: z.output<S>[] = [];
+  try {
+    for (const row of db.prepare(sql).iterate()) {
+      const parsed = schema.safeParse(row);
+      if (parsed.success) rows.push(parsed.data);
+    }
+    return rows;
+  } catch (error) {
+    return passOver(error, rows);
+  }
+}
+
+/** Only what SQLite says of the damaged file is passed over; a mistake of ours is not. */
+function passOver<T>(error: unknown, otherwise: T): T {
+  if (error instanceof BetterSqlite3.SqliteError) return otherwise;
+  throw toLedgerError(error);
+}
