@@ -126,15 +126,17 @@ function show(study: StudyAnswer, { out }: CliContext): void {
     ]),
     { right: [2, 3] },
   );
-  for (const former of formerCopies) {
-    if (former.state !== 'conflict') continue;
+  for (const { state, backend, target } of formerCopies) {
+    if (state !== 'conflict') continue;
     out.line();
     out.line(
       folded(
-        `Conflict: compare the study on ${former.backend} with the one on ${former.target ?? 'its backend'}. If the latter is right:`,
+        `Conflict: compare the study on ${backend} with the one on ${target ?? 'its backend'}.`,
         out.width,
       ),
     );
-    out.line(`dde heal ${study.studyInstanceUID} --accept-current ${former.backend}`);
+    out.line(`If the latter is right:  dde heal ${study.studyInstanceUID} --accept-current ${backend}`);
+    out.line(`If ${backend} is right:  dde rebind ${study.studyInstanceUID} ${backend}`);
+    out.line(folded(`and then the same with --accept-current ${target ?? 'BACKEND'}.`, out.width));
   }
 }

@@ -1,0 +1,135 @@
+import { createServer, type Server } from 'node:http';
+import express from 'express';
+import { onTestFinished } from 'vitest';
+import type { z } from 'zod';
+import { createAdmin } from '../../src/admin/admin.ts';
+import { policyNamed } from '../../src/decision/policies.ts';
+import { silentLogger } from '../../src/log.ts';
+import { createMetrics } from '../../src/metrics.ts';
+import type { Topology } from '../../src/topology/topology.ts';
+import { createEvacuator } from '../../src/transfer/evacuate.ts';
+import { createFailover } from '../../src/transfer/failover-live.ts';
+import { createHealer } from '../../src/transfer/heal.ts';
+import { createQuarantineDesk } from '../../src/transfer/quarantine.ts';
+import { backendConfig, type Rig, rig } from '../backends/rig.ts';
+
+const token = 'token-of-this-rig';
+
+export interface AdminRig extends Rig {
+  /** Status and parsed body; the path is without `/api/v1`. */
+  ask(method: string, path: string, body?: unknown): Promise<{ status: number; body: unknown }>;
+  get<T>(path: string, schema: z.ZodType<T>): Promise<T>;
+  /** All of `/metrics`. */
+  metrics(): Promise<string>;
+}
+
+const backends = ['orthanc1', 'orthanc2', 'orthanc3'].map((name) => backendConfig(name));
+
+const topology: Topology = {
+  file: 'topology.yaml',
+  service: { listen: '127.0.0.1', port: 0, url: 'http://127.0.0.1:0' },
+  fronts: [],
+  backends,
+  routing: {
+    policy: 'least-in-flight',
+    settleMs: 1000,
+    batch: { instances: 50, bytes: 64_000_000 },
+    conflict: 'quarantine',
+    lookupTimeoutMs: 100,
+    requestTimeoutMs: 1000,
+    transferTimeout: { baseMs: 1000, bytesPerSecond: 1_000_000 },
+    rebindAfterMs: null,
+    healAfterMs: null,
+    stallMs: 1000,
+    reconcile: '*/5 * * * * *',
+    admission: {
+      maxBacklogBytes: null,
+      maxBacklogInstances: null,
+      maxBacklogAgeMs: null,
+      minFreeBytes: null,
+      resume: 0.8,
+    },
+  },
+  history: { sampleMs: 1000, downAfter: 2, keepRawMs: 1000, keepMinutesMs: 1000, keepHoursMs: 1000 },
+};
+
+/**
+ * The admin API over a real ledger, a real pool of three backends that are up, and the real rooms, none of which is ticking: what is
+ * seen is what the request did.
+ * @param withRooms false: a service that was put together without them
+ */
+export async function adminRig(withRooms = true): Promise<AdminRig> {
+  const base = await rig(backends);
+  onTestFinished(() => base[Symbol.asyncDispose]());
+  base.allUp();
+  const { ledger, pool, time } = base;
+  const common = { ledger, pool, clock: time.clock, log: silentLogger(), timers: time };
+  const orthancs = { fronts: new Map(), backends: new Map() };
+  const { transferTimeout } = topology.routing;
+  const policy = () => policyNamed('least-in-flight');
+  const nothing = (): void => undefined;
+  const rooms = {
+    failover: createFailover({
+      ...common,
+      backends: orthancs.backends,
+      policy,
+      rebindAfterMs: null,
+      healAfterMs: null,
+      lookupTimeoutMs: 100,
+      onRebound: nothing,
+    }),
+    healer: createHealer({ ...common, ...orthancs, transferTimeout, random: () => 0.5 }),
+    evacuator: createEvacuator({ ...common, backends: orthancs.backends, policy, onRebound: nothing }),
+    quarantine: createQuarantineDesk({ ...common, ...orthancs, transferTimeout, onRequeued: nothing }),
+    reconcile: () => Promise.resolve(),
+  };
+  const app = express();
+  app.use(
+    createAdmin({
+      ...common,
+      ...orthancs,
+      ...(withRooms ? rooms : {}),
+      topology,
+      adminToken: token,
+      version: '0.0.0',
+      startedAt: time.clock(),
+      registry: createMetrics().registry,
+    }),
+  );
+  const server = createServer(app);
+  const url = await listening(server);
+  onTestFinished(() => closed(server));
+
+  const headers = { authorization: `Bearer ${token}` };
+  const ask: AdminRig['ask'] = async (method, path, body) => {
+    const answer = await fetch(`${url}/api/v1${path}`, {
+      method,
+      headers: { ...headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    return { status: answer.status, body: await answer.json() };
+  };
+  return {
+    ...base,
+    ask,
+    get: async (path, schema) => schema.parse((await ask('GET', path)).body),
+    metrics: async () => await (await fetch(`${url}/metrics`, { headers })).text(),
+  };
+}
+
+function listening(server: Server): Promise<string> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject).listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      if (address === null || typeof address === 'string') reject(new Error('it listens on no port'));
+      else resolve(`http://127.0.0.1:${address.port}`);
+    });
+  });
+}
+
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}
