@@ -70,7 +70,7 @@ describe('nothing acknowledged is lost', () => {
   });
 
   test('when a backend dies in the middle: its studies wait for it, visibly, and the others go on', async () => {
-    await using farm = await startFarm();
+    await using farm = await startFarm({ routing: { rebindAfter: 'none', healAfter: 'none' } });
     await using dir = await tempDir();
     const sent = studies('backend', 6, 30);
     const sending = sendStudies(farm, sent, dir.path);
