@@ -10,6 +10,8 @@ export interface Verdict {
   readonly reason: string;
   /** Every candidate, in the order given. */
   readonly considered: readonly ConsideredBackend[];
+  /** Of a study that is followed: who else holds a part of it, for a person; null: nobody said so. Nothing is done about it. */
+  readonly alsoOn: string | null;
 }
 
 /** What the backends said when they were asked whether they hold a study. */
@@ -26,7 +28,8 @@ const nothingTaken: Taken = new Map();
 
 /**
  * Places a study: on the backend that holds most of it already, else on the one the policy chooses among the eligible,
- * else nowhere for now. Pure: the service and a simulation run the same lines.
+ * else nowhere for now. Pure: the service and a simulation run the same lines. `taken`: backends it must not go to, with the reason
+ * that stands in the decision; for a study that is bound anew the one it leaves is among them.
  *
  * @throws Error when the policy breaks its promise and chooses what was not eligible.
  */
@@ -39,18 +42,21 @@ export function decide(
   taken: Taken = nothingTaken,
 ): Verdict {
   const holder = holderOf(candidates, holdings, taken);
-  if (holder !== null) return follow(holder, candidates, holdings);
+  if (holder !== null) return follow(holder, candidates, holdings, taken);
 
   const eligibility = splitEligible(candidates, taken);
   if (eligibility.eligible.length === 0) return nobody(candidates, eligibility, holdings);
 
   const choice = policy.choose(study, eligibility.eligible, now);
   const considered = considerations(candidates, eligibility, choice, holdings);
-  if (choice.kind === 'wait') return { kind: 'waiting', backend: null, reason: choice.reason, considered };
+  if (choice.kind === 'wait') {
+    return { kind: 'waiting', backend: null, reason: choice.reason, considered, alsoOn: null };
+  }
   if (!eligibility.eligible.some((candidate) => candidate.backend === choice.backend)) {
     throw new Error(`policy ${policy.name} chose ${choice.backend}, which was not eligible`);
   }
-  return { kind: 'placed', backend: choice.backend, reason: choice.reason + silence(holdings), considered };
+  const reason = choice.reason + silence(holdings);
+  return { kind: 'placed', backend: choice.backend, reason, considered, alsoOn: null };
 }
 
 interface Holder {
@@ -73,16 +79,27 @@ function holderOf(candidates: readonly Candidate[], { held }: Holdings, taken: T
  * A study is one: whatever arrives of it goes where the rest is, even when nothing new should go there. While that backend
  * cannot take it the images wait on the front, which is said.
  */
-function follow(holder: Holder, candidates: readonly Candidate[], holdings: Holdings): Verdict {
+function follow(
+  holder: Holder,
+  candidates: readonly Candidate[],
+  holdings: Holdings,
+  taken: Taken,
+): Verdict {
   const { candidate, instances } = holder;
   const obstacles = [operatorObstacle(candidate), healthObstacle(candidate)].filter(
     (obstacle) => obstacle !== null,
   );
   const although = obstacles.length === 0 ? '' : `, although ${obstacles.join('; ')}`;
+  const alsoOn = otherHolders(
+    candidates.filter((other) => other !== candidate && !taken.has(other.backend)),
+    holdings,
+  );
+  const also = alsoOn === null ? '' : `, of which a part is also on ${alsoOn}`;
   return {
     kind: 'followed',
     backend: candidate.backend,
-    reason: `holds ${count(instances, 'instance')} of this study already${although}${silence(holdings)}`,
+    reason: `holds ${count(instances, 'instance')} of this study already${also}${although}${silence(holdings)}`,
+    alsoOn,
     considered: candidates.map((other) => ({
       backend: other.backend,
       score: null,
@@ -90,6 +107,15 @@ function follow(holder: Holder, candidates: readonly Candidate[], holdings: Hold
       inputs: holdingInputs(other.backend, holdings),
     })),
   };
+}
+
+/** Several backends hold something of it: how that came about nobody here knows, so a person is told. */
+function otherHolders(others: readonly Candidate[], { held }: Holdings): string | null {
+  const named = others.flatMap(({ backend }) => {
+    const instances = held.get(backend) ?? 0;
+    return instances === 0 ? [] : [`${backend} (${count(instances, 'instance')})`];
+  });
+  return named.length === 0 ? null : named.join(', ');
 }
 
 function nobody(candidates: readonly Candidate[], eligibility: Eligibility, holdings: Holdings): Verdict {
@@ -102,6 +128,7 @@ function nobody(candidates: readonly Candidate[], eligibility: Eligibility, hold
     backend: null,
     reason: reasons.length === 0 ? 'there are no backends' : `no backend can take it: ${named}${more}`,
     considered: considerations(candidates, eligibility, null, holdings),
+    alsoOn: null,
   };
 }
 

@@ -11,7 +11,7 @@ import { place } from './place.ts';
 import type { Candidate, Policy } from './policy.ts';
 
 export interface DispatcherOptions {
-  readonly ledger: Pick<Ledger, 'unplaced' | 'study' | 'assignments' | 'decide'>;
+  readonly ledger: Pick<Ledger, 'unplaced' | 'study' | 'assignments' | 'decide' | 'addEvent'>;
   readonly pool: Pick<BackendPool, 'candidates' | 'onChange'>;
   readonly backends: ReadonlyMap<string, Pick<Orthanc, 'studyInstances'>>;
   /** Asked for each batch. */

@@ -21,7 +21,7 @@ export type Outcome =
  * @throws LedgerError when it could not be kept: then nothing is decided.
  */
 export function place(
-  ledger: Pick<Ledger, 'study' | 'decide'>,
+  ledger: Pick<Ledger, 'study' | 'decide' | 'addEvent'>,
   policy: Policy,
   { studyUid, copy }: { readonly studyUid: string; readonly copy: number },
   candidates: readonly Candidate[],
@@ -49,7 +49,12 @@ export function place(
   const verdict = decide(policy, study, candidates, now, holdings, taken);
   // What it said counts only of the one that was chosen.
   const clean = verdict.backend !== null && holdings.held.get(verdict.backend) === 0;
-  const assignment = ledger.decide({ studyUid, copy, at: now, policy: policy.name, clean, ...verdict });
+  const { alsoOn, ...decision } = verdict;
+  const assignment = ledger.decide({ studyUid, copy, at: now, policy: policy.name, clean, ...decision });
+  if (assignment !== null && alsoOn !== null) {
+    const text = `${assignment.backend} holds most of it and gets the rest; a part is also on ${alsoOn}, and stays there`;
+    ledger.addEvent(studyUid, { at: now, kind: 'on-several-backends', text });
+  }
   if (assignment === null) return { kind: 'waiting', reason: verdict.reason };
   const { backend } = assignment;
   return {

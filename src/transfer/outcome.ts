@@ -26,12 +26,16 @@ export function judge(evidence: Evidence): Verdict {
   return { kind: 'conflict', front: evidence.front, backend: evidence.backend };
 }
 
+/** Full jitter may well give nothing: what has just failed would then be the oldest that is ready, before all that waits behind it. */
+const shortestMs = 100;
+
 /**
  * Earliest next try of one instance that failed while its backend serves others: 1 s · 2^attempts with full jitter, at
  * most a minute. Full jitter as in Marc Brooker, "Exponential Backoff And Jitter" (2015).
  */
 export function nextTry(attempts: number, now: EpochMs, random: () => number): EpochMs {
-  return now + Math.round(random() * Math.min(60_000, 1000 * 2 ** Math.min(attempts, 10)));
+  const longestMs = Math.min(60_000, 1000 * 2 ** Math.min(attempts, 10));
+  return now + Math.max(shortestMs, Math.round(random() * longestMs));
 }
 
 export function retry(code: FailureCode, detail: string, notBefore: EpochMs): DeliveryOutcome {

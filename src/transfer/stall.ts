@@ -40,12 +40,13 @@ export function createStallWatch(stallMs: number, timers: Timers = realTimers): 
   const fronts = new Map<string, Set<Watching>>();
 
   function plan(front: Watched['front'], jobs: Set<Watching>): void {
-    timers.after(everyMs, () => {
-      void look(front, jobs).then(() => {
-        if (jobs.size > 0) plan(front, jobs);
-        else fronts.delete(front.name);
-      });
-    });
+    timers.after(everyMs, () => void turn(front, jobs));
+  }
+
+  async function turn(front: Watched['front'], jobs: Set<Watching>): Promise<void> {
+    await look(front, jobs);
+    if (jobs.size > 0) plan(front, jobs);
+    else fronts.delete(front.name);
   }
 
   /** Never rejects. */

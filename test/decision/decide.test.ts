@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { afterPlacement, decide } from '../../src/decision/decide.ts';
 import { splitEligible } from '../../src/decision/eligible.ts';
@@ -37,6 +38,47 @@ describe('eligibility', () => {
     );
     expect(split.eligible.map((each) => each.backend)).toEqual(['b']);
     expect(split.passedOver[0]?.reason).toBe('has another copy of this study');
+  });
+
+  test('one whose transfers fail is passed over, with the reason', () => {
+    const failing = candidate('a', { breakerReason: 'its last transfers failed (HTTP 500)' });
+    const split = splitEligible([failing, candidate('b')], new Map());
+    expect(split.eligible.map((each) => each.backend)).toEqual(['b']);
+    expect(split.passedOver).toEqual([
+      { candidate: failing, reason: 'its last transfers failed (HTTP 500)' },
+    ]);
+  });
+
+  test('failed transfers count for nothing where they speak against more than half of those that are left', () => {
+    const failing = { breakerReason: 'its last transfers failed' };
+    const all = [
+      candidate('a', failing),
+      candidate('b', failing),
+      candidate('c'),
+      candidate('d', { operator: 'maint' }),
+    ];
+    expect(splitEligible(all, new Map()).eligible.map((each) => each.backend)).toEqual(['a', 'b', 'c']);
+    expect(splitEligible([candidate('a', failing)], new Map()).eligible).toHaveLength(1);
+  });
+
+  test('whatever is out, what is eligible is never less than half of what stands in no other way', () => {
+    const some = fc.array(
+      fc.record({
+        breakerReason: fc.constantFrom(null, 'failed'),
+        operator: fc.constantFrom('ready' as const, 'drain' as const),
+        health: fc.constantFrom('up' as const, 'down' as const),
+      }),
+    );
+    fc.assert(
+      fc.property(some, (each) => {
+        const candidates = each.map((more, index) => candidate(`b${index}`, more));
+        const sound = candidates.filter(({ operator, health }) => operator === 'ready' && health === 'up');
+        const { eligible, passedOver } = splitEligible(candidates, new Map());
+        expect(eligible.length + passedOver.length).toBe(candidates.length);
+        expect(eligible.length * 2).toBeGreaterThanOrEqual(sound.length);
+        expect(sound).toEqual(expect.arrayContaining([...eligible]));
+      }),
+    );
   });
 });
 
@@ -107,7 +149,8 @@ describe('deciding', () => {
       kind: 'followed',
       backend: 'b',
       reason:
-        'holds 40 instances of this study already; did not say whether they hold it: d (did not answer in time)',
+        'holds 40 instances of this study already, of which a part is also on a (3 instances); did not say whether they hold it: d (did not answer in time)',
+      alsoOn: 'a (3 instances)',
     });
     expect(passedOver(verdict)).toEqual({
       a: 'holds 3 instances of this study',
@@ -125,7 +168,7 @@ describe('deciding', () => {
       held,
       silent: nothing,
     });
-    expect(verdict).toMatchObject({ backend: 'a', reason: 'holds 1 instance of this study already' });
+    expect(verdict).toMatchObject({ backend: 'a', alsoOn: 'b (1 instance)' });
   });
 
   test.each([
@@ -154,6 +197,41 @@ describe('deciding', () => {
       new Map([['a', 'has another copy of this study']]),
     );
     expect(verdict).toMatchObject({ kind: 'placed', backend: 'b' });
+    const followed = decide(
+      leastInFlight,
+      study('1.2.3', { copy: 1 }),
+      [candidate('a'), candidate('b'), candidate('c')],
+      0,
+      {
+        held: new Map([
+          ['a', 300],
+          ['b', 2],
+        ]),
+        silent: nothing,
+      },
+      new Map([['a', 'has another copy of this study']]),
+    );
+    expect(followed).toMatchObject({ kind: 'followed', backend: 'b', alsoOn: null });
+  });
+
+  test('a study that is bound anew goes to none of those it must not go to, each with its own reason', () => {
+    const verdict = decide(
+      leastInFlight,
+      study(),
+      [candidate('a'), candidate('b'), candidate('c', { studiesInFlight: 9 })],
+      0,
+      undefined,
+      new Map([
+        ['a', 'the study leaves it'],
+        ['b', 'refused an instance of this study'],
+      ]),
+    );
+    expect(verdict).toMatchObject({ kind: 'placed', backend: 'c' });
+    expect(passedOver(verdict)).toEqual({
+      a: 'the study leaves it',
+      b: 'refused an instance of this study',
+      c: null,
+    });
   });
 
   test('those that were silent are named when a policy chose without them', () => {
