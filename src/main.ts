@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import { dirname, join } from 'node:path';
 import { readEnvironment } from './environment.ts';
-import { LedgerError } from './ledger/ledger.ts';
+import { LedgerError, type LedgerErrorCode } from './ledger/ledger.ts';
 import { createLogger, type Logger } from './log.ts';
 import { type Service, startService } from './service.ts';
 import { loadTopology } from './topology/load.ts';
@@ -54,6 +54,13 @@ async function main(): Promise<void> {
       );
       process.exit(1);
     },
+    onLedgerDamaged: (error) => {
+      log.error('the ledger is damaged', { detail: error.message });
+      say(
+        `${error.message}. The next start moves it aside and fills a new one from the fronts and backends; no image is lost.`,
+      );
+      process.exit(1);
+    },
   });
   if (asked !== null) end(service);
 }
@@ -88,6 +95,9 @@ function packageVersion(project: string): string {
   return typeof read === 'object' && read !== null && 'version' in read ? String(read.version) : 'unknown';
 }
 
+/** Starting again changes nothing about these. */
+const turnOfPeople: ReadonlySet<LedgerErrorCode> = new Set(['busy', 'newer', 'full']);
+
 function fail(error: unknown): never {
   if (error instanceof TopologyError) {
     say(error.message);
@@ -97,8 +107,8 @@ function fail(error: unknown): never {
     say(error.message);
     process.exit(2);
   }
-  if (error instanceof LedgerError && (error.code === 'busy' || error.code === 'newer')) {
-    say(`${error.message}.`);
+  if (error instanceof LedgerError && turnOfPeople.has(error.code)) {
+    say(`${error.message.replace(/\.$/, '')}.`);
     process.exit(2);
   }
   const code = systemCode(error);

@@ -13,7 +13,7 @@ import { createHook } from './intake/hook.ts';
 import { createReconciler } from './intake/reconciler.ts';
 import type { Ledger, LedgerError } from './ledger/ledger.ts';
 import { lockLedger } from './ledger/lock.ts';
-import { openLedger } from './ledger/open.ts';
+import { openOrBeginAnew } from './ledger/recovery.ts';
 import type { Logger } from './log.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { createOrthanc } from './orthanc/client.ts';
@@ -42,6 +42,8 @@ export interface ServiceOptions {
   readonly random?: () => number;
   /** The disk under the ledger failed a write. Nothing is sent or removed any more; whoever runs the service starts it anew. */
   readonly onDurabilityLost: (error: LedgerError) => void;
+  /** The ledger is damaged. Whoever runs the service starts it anew, which moves the damaged one aside. */
+  readonly onLedgerDamaged?: (error: LedgerError) => void;
 }
 
 export interface Service {
@@ -80,11 +82,15 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     const file = join(options.home, 'ledger.sqlite');
     const lock = lockLedger(file);
     undo.push(() => lock.release());
-    const ledger = openLedger(file, {
+    const { ledger, notice } = openOrBeginAnew(file, {
+      usedBefore: lock.usedBefore,
+      now: clock(),
       onCheckpointFailure: (error) => log.error('checkpoint of the ledger failed', { detail: String(error) }),
       onDurabilityLost: options.onDurabilityLost,
+      ...(options.onLedgerDamaged === undefined ? {} : { onDamaged: options.onLedgerDamaged }),
     });
     undo.push(() => ledger.close());
+    if (notice !== null) log.warn(notice);
     const recovered = ledger.recover(clock());
     if (recovered.interruptedTransfers + recovered.provenAnew > 0) {
       log.info('taking up what was under way', { ...recovered });
@@ -249,6 +255,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
               .map(({ front, reachable, reason }) => [front, { health: reachable ? 'up' : 'down', reason }]),
           ),
         topology,
+        stateFolder: options.home,
+        ledgerNotice: notice,
         adminToken: options.adminToken,
         clock,
         log,

@@ -10,6 +10,7 @@ import { openApi } from './openapi.ts';
 import { Problem, problemHandler } from './problems.ts';
 import { mount } from './route.ts';
 import { auditRoutes } from './routes/audit.ts';
+import { backupRoutes } from './routes/backup.ts';
 import { evacuationRoutes } from './routes/evacuation.ts';
 import { failoverRoutes } from './routes/failover.ts';
 import { farmRoutes } from './routes/farm.ts';
@@ -37,6 +38,7 @@ export function createAdmin(deps: AdminDeps): Router {
     ...evacuationRoutes(deps),
     ...quarantineRoutes(deps),
     ...auditRoutes(deps),
+    ...backupRoutes(deps),
     ...instanceRoutes(deps),
   ];
   const description = JSON.stringify(openApi(routes, deps.version), null, 1);

@@ -23,6 +23,10 @@ export interface AdminDeps {
   /** Whether a front takes new images. */
   readonly admission?: (front: string) => AdmissionState;
   readonly topology: Topology;
+  /** Where copies of the ledger are made before they are sent. */
+  readonly stateFolder?: string;
+  /** That the ledger is not the one of the time before, and why; null: it is. */
+  readonly ledgerNotice?: string | null;
   readonly adminToken: string;
   readonly clock: Clock;
   readonly log: Logger;

@@ -21,7 +21,7 @@ export function livez(deps: Pick<AdminDeps, 'version' | 'startedAt' | 'clock'>):
 
 /** Images can be routed: the ledger answers, and at least one front does. Says what is missing. */
 export function readyz(
-  deps: Pick<AdminDeps, 'ledger' | 'fronts' | 'frontHealth' | 'version'>,
+  deps: Pick<AdminDeps, 'ledger' | 'fronts' | 'frontHealth' | 'version' | 'ledgerNotice'>,
 ): RequestHandler {
   let asked: { readonly at: number; readonly silent: Promise<readonly string[]> } | null = null;
 
@@ -49,7 +49,7 @@ export function readyz(
     response
       .status(ready ? 200 : 503)
       .set('Cache-Control', 'no-store')
-      .json({ ready, missing, version: deps.version });
+      .json({ ready, missing, notice: deps.ledgerNotice ?? null, version: deps.version });
   };
 }
 

@@ -60,8 +60,11 @@ export interface ServiceClient {
     options?: { readonly patient?: boolean },
   ): Promise<z.output<S>>;
   delete<S extends z.ZodType>(path: string, schema: S): Promise<z.output<S>>;
-  /** A file as a stream, and its length when the service says it. The caller reads it to its end or destroys it. */
-  download(path: string): Promise<{ readonly file: Readable; readonly bytes: number | null }>;
+  /** `timeoutMs`: until it begins. A file as a stream, and its length when the service says it. The caller reads it to its end or destroys it. */
+  download(
+    path: string,
+    options?: { readonly timeoutMs?: number },
+  ): Promise<{ readonly file: Readable; readonly bytes: number | null }>;
   /** Streams one file to a front; `front` null: whichever takes it. */
   upload(file: Readable, bytes: number, front: string | null): Promise<z.output<typeof uploadAnswer>>;
 }
@@ -104,7 +107,7 @@ export function connectService(context: CliContext, options: ServiceOptions): Se
     post: async (path, schema, body, { patient = false } = {}) =>
       ask(http, { method: 'post', url: path, data: body, ...(patient ? { timeout: 0 } : {}) }, schema, from),
     delete: async (path, schema) => ask(http, { method: 'delete', url: path }, schema, from),
-    download: async (path) => openFile(http, path, from),
+    download: async (path, { timeoutMs = answerMs } = {}) => openFile(http, path, timeoutMs, from),
     upload: async (file, bytes, front) =>
       ask(
         http,
@@ -191,11 +194,12 @@ async function ask<S extends z.ZodType>(
 async function openFile(
   http: AxiosInstance,
   path: string,
+  timeoutMs: number,
   tokenFrom: string,
 ): Promise<{ readonly file: Readable; readonly bytes: number | null }> {
   const url = http.defaults.baseURL ?? '';
   const response = await http
-    .request<Readable>({ method: 'get', url: path, responseType: 'stream' })
+    .request<Readable>({ method: 'get', url: path, responseType: 'stream', timeout: timeoutMs })
     .catch((error: unknown) => {
       throw awayOf(error, url);
     });

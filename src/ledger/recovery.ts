@@ -1,5 +1,5 @@
 import { existsSync, renameSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { EpochMs } from '../study.ts';
 import { type Ledger, LedgerError } from './ledger.ts';
 import { type LedgerOptions, openLedger } from './open.ts';
@@ -32,7 +32,7 @@ export function openOrBeginAnew(
     const notice =
       isThere || !options.usedBefore
         ? null
-        : `The ledger ${file} was gone; a new one is filled from the fronts and backends.`;
+        : `The ledger ${basename(file)} was gone; a new one is filled from the fronts and backends.`;
     if (notice !== null) keepNotice(ledger, file, notice, options.now);
     return { ledger, notice };
   } catch (error) {
@@ -60,7 +60,7 @@ function beginAnew(file: string, mark: Mark, options: LedgerOptions & { readonly
       settings + formerCopies === 0
         ? ''
         : ` Taken over from the damaged one: settings of ${settings} backends, ${formerCopies} former copies of studies.`;
-    const notice = `${mark.why}; it was moved to ${aside}, and a new one is filled from the fronts and backends.${saved}`;
+    const notice = `${mark.why}; it was moved to ${mark.aside}, and a new one is filled from the fronts and backends.${saved}`;
     keepNotice(ledger, file, notice, options.now);
     forgetMark(file);
     return { ledger, notice };

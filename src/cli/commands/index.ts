@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { CliContext } from '../program.ts';
 import { registerAudit } from './audit.ts';
 import { registerBackends } from './backends.ts';
+import { registerBackup } from './backup.ts';
 import { registerCheck } from './check.ts';
 import { registerEvacuate } from './evacuate.ts';
 import { registerExplain } from './explain.ts';
@@ -33,6 +34,7 @@ export const commands: readonly ((program: Command, context: CliContext) => void
   registerEvacuate,
   registerHistory,
   registerAudit,
+  registerBackup,
   registerCheck,
   registerGenerate,
 ];

@@ -1,0 +1,84 @@
+import { randomUUID } from 'node:crypto';
+import { createReadStream, readdirSync, rmSync } from 'node:fs';
+import { rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import type { RequestHandler } from 'express';
+import { z } from 'zod';
+import type { AdminDeps } from '../deps.ts';
+import { notHere, Problem } from '../problems.ts';
+import { goneSignal, type Route } from '../route.ts';
+
+const prefix = '.backup-';
+
+/**
+ * A copy of the ledger. It is made in the state folder first, whole, and then sent: sent while it is being made, a slow
+ * caller would keep the ledger's log from beginning anew for as long as it likes. One at a time, since each takes the space
+ * of a ledger.
+ */
+export function backupRoutes({
+  ledger,
+  stateFolder,
+}: Pick<AdminDeps, 'ledger' | 'stateFolder'>): readonly Route[] {
+  let underWay = false;
+  // Left by a service that was killed in the middle of one; nobody else makes such files.
+  if (stateFolder !== undefined) removeCopies(stateFolder);
+
+  const backup: RequestHandler = async (request, response) => {
+    if (stateFolder === undefined) throw notHere('state-folder');
+    if (underWay) {
+      throw new Problem(409, 'backup-under-way', 'A backup is being made', 'Only one is made at a time.', {
+        retryAfterSeconds: 10,
+      });
+    }
+    underWay = true;
+    const file = join(stateFolder, `${prefix}${randomUUID()}.sqlite`);
+    try {
+      const gone = goneSignal(request);
+      await ledger.backup(file);
+      if (gone.aborted) return;
+      const { size } = await stat(file);
+      response
+        .set('Cache-Control', 'no-store')
+        .set('Content-Type', 'application/vnd.sqlite3')
+        .set('Content-Length', String(size))
+        .set('Content-Disposition', 'attachment; filename="ledger.sqlite"');
+      try {
+        await pipeline(createReadStream(file), response);
+      } catch (error) {
+        // Whoever hung up in the middle is nobody's mistake.
+        if (!gone.aborted) throw error;
+      }
+    } finally {
+      underWay = false;
+      await rm(file, { force: true });
+    }
+  };
+
+  return [
+    {
+      method: 'get',
+      path: '/api/v1/backup',
+      summary: 'A whole copy of the ledger, an SQLite database, made while everything goes on',
+      params: null,
+      query: null,
+      body: null,
+      bodyType: null,
+      bodyOptional: false,
+      answer: z.unknown(),
+      answerType: 'application/vnd.sqlite3',
+      problems: {
+        409: 'Another one is being made',
+        501: 'This service has no state folder',
+        503: 'The disk has no room for a copy',
+      },
+      handlers: [backup],
+    },
+  ];
+}
+
+function removeCopies(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    if (name.startsWith(prefix)) rmSync(join(folder, name), { force: true });
+  }
+}
