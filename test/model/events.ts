@@ -13,7 +13,12 @@ export type Event =
       /** How often the hook says so. */
       readonly announced: number;
     }
-  | { readonly do: 'operator-deletes'; readonly front: string; readonly study: number; readonly instance: number }
+  | {
+      readonly do: 'operator-deletes';
+      readonly front: string;
+      readonly study: number;
+      readonly instance: number;
+    }
   /** Sent past the fronts. */
   | { readonly do: 'direct'; readonly backend: string; readonly study: number; readonly instance: number }
   | { readonly do: 'fault'; readonly orthanc: string; readonly kind: CallKind; readonly fault: Fault }
@@ -78,7 +83,10 @@ const event: fc.Arbitrary<Event> = fc.oneof(
     weight: 1,
     arbitrary: fc.record({ do: fc.constant('operator-deletes' as const), front, study, instance }),
   },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('direct' as const), backend, study, instance: fc.nat(5) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('direct' as const), backend, study, instance: fc.nat(5) }),
+  },
   {
     weight: 6,
     arbitrary: fc.record({
@@ -117,7 +125,11 @@ const event: fc.Arbitrary<Event> = fc.oneof(
   },
   {
     weight: 3,
-    arbitrary: fc.record({ do: fc.constant('rebind' as const), study, backend: fc.option(backend, { nil: null }) }),
+    arbitrary: fc.record({
+      do: fc.constant('rebind' as const),
+      study,
+      backend: fc.option(backend, { nil: null }),
+    }),
   },
   {
     weight: 2,

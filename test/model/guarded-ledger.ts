@@ -41,7 +41,7 @@ export interface LedgerFate {
 }
 
 /** What is thrown in a process that has just died, to end what it was doing. */
-class Died extends Error {}
+export class Died extends Error {}
 
 /**
  * The real ledger as one run of the service has it. The disk may be full at a write; the process may die right before or after
@@ -87,9 +87,7 @@ export function guardLedger(
           });
       }
       const member: unknown = Reflect.get(target, name);
-      return typeof member === 'function'
-        ? guard(name, member as (...args: unknown[]) => unknown)
-        : member;
+      return typeof member === 'function' ? guard(name, member as (...args: unknown[]) => unknown) : member;
     },
   });
 }

@@ -4,7 +4,7 @@ import { openLedger } from '../../src/ledger/open.ts';
 import { silentLogger } from '../../src/log.ts';
 import { type TempDir, tempDir } from '../support/temp.ts';
 import { anyHistory, type History } from './events.ts';
-import { play, type Played } from './play.ts';
+import { type Played, play } from './play.ts';
 
 // The checkpointer copies a log that never grows here, on a thread of its own for each opening.
 vi.mock(import('../../src/ledger/checkpointer.ts'), async (original) => ({
@@ -46,7 +46,9 @@ function replay(history: History, tracing = false): Promise<Played> {
   return played;
 }
 
-test('nothing is lost, whatever happens in whatever order', { timeout: seconds * 1000 + shrinkMs + 60_000 }, async () => {
+test('nothing is lost, whatever happens in whatever order', {
+  timeout: seconds * 1000 + shrinkMs + 60_000,
+}, async () => {
   const endAt = Date.now() + seconds * 1000;
   let played = 0;
   let steps = 0;
@@ -65,7 +67,9 @@ test('nothing is lost, whatever happens in whatever order', { timeout: seconds *
     const [history] = result.counterexample ?? [];
     if (history === undefined) throw new Error('no counterexample', { cause: result.errorInstance });
     const { notes, violations } = await replay(history, true);
-    expect.fail(`DDE_MODEL_SEED=${part}\n${JSON.stringify(history)}\n${notes.join('\n')}\n${violations.join('\n')}`);
+    expect.fail(
+      `DDE_MODEL_SEED=${part}\n${JSON.stringify(history)}\n${notes.join('\n')}\n${violations.join('\n')}`,
+    );
   }
   console.info(`model: from seed ${seed}, ${played} histories, ${steps} steps`);
 });

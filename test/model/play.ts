@@ -2,13 +2,14 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'winston';
 import { LedgerError } from '../../src/ledger/ledger.ts';
+import type { OperatorState } from '../../src/study.ts';
 import { FailoverError } from '../../src/transfer/failover.ts';
 import type { Event, Gap, History } from './events.ts';
-import type { LedgerFate } from './guarded-ledger.ts';
+import { Died, type LedgerFate } from './guarded-ledger.ts';
 import { image, studyUidOf } from './image.ts';
 import { type Run, startRun } from './run.ts';
 import { arrivalOf } from './sim-orthanc.ts';
-import { takeOver, world as own } from './time.ts';
+import { world as own, takeOver } from './time.ts';
 import { leftOver } from './verdict.ts';
 import { backendNames, World } from './world.ts';
 
@@ -40,9 +41,15 @@ export async function play(history: History, stage: Stage): Promise<Played> {
   const player = new Player(history, stage, join(folder, 'ledger.sqlite'));
   copyFileSync(stage.template, join(folder, 'ledger.sqlite'));
   const giveBack = takeOver(player.world.time);
+  const unhandled = (error: unknown): void => {
+    if (!(error instanceof Died))
+      player.world.violated(`nobody caught ${error instanceof Error ? error.stack : String(error)}`);
+  };
+  process.on('unhandledRejection', unhandled);
   try {
     await player.play();
   } finally {
+    process.off('unhandledRejection', unhandled);
     await player.end();
     giveBack();
     rmSync(folder, { recursive: true, force: true });
@@ -151,7 +158,7 @@ class Player {
         return;
       }
       case 'operator':
-        this.#ask((run) => void run.pool.setOperator(event.backend, { state: event.state }, world.time.now));
+        this.#ask((run) => this.#setOperator(run, event.backend, event.state));
         return;
       case 'rebind':
         this.#ask((run) => {
@@ -175,6 +182,13 @@ class Player {
     this.world.time.after(0, run.owner, () => run.hook(arrival));
   }
 
+  #setOperator(run: Run, backend: string, state: OperatorState): void {
+    const { maintSince, time } = this.world;
+    run.pool.setOperator(backend, { state }, time.now);
+    if (state !== 'maint') maintSince.delete(backend);
+    else if (!maintSince.has(backend)) maintSince.set(backend, time.now);
+  }
+
   /** What a person asks of the service. Refusals are none of the model's business. */
   #ask(what: (run: Run) => void): void {
     const run = this.#run;
@@ -184,9 +198,7 @@ class Player {
         what(run);
       } catch (error) {
         const expected =
-          error instanceof LedgerError ||
-          error instanceof FailoverError ||
-          this.world.time.isDead(run.owner);
+          error instanceof LedgerError || error instanceof FailoverError || this.world.time.isDead(run.owner);
         if (!expected) throw error;
       }
     });
@@ -199,7 +211,7 @@ class Player {
     world.time.after(0, owner, () => {
       const run = startRun(world, this.#file, owner, this.#fates, this.#log, () => this.#die());
       this.#run = run;
-      world.alive = { ledger: run.ledger, operator: (name) => run.pool.status(name)?.operator ?? 'ready' };
+      world.alive = { ledger: run.ledger };
     });
   }
 
@@ -232,8 +244,7 @@ class Player {
         world.time.after(1_000, own, mend);
         return;
       }
-      for (const name of backendNames)
-        this.#ask((run) => void run.pool.setOperator(name, { state: 'ready' }, world.time.now));
+      for (const name of backendNames) this.#ask((run) => this.#setOperator(run, name, 'ready'));
     };
     mend();
     const givenUpAt = world.time.now + recoveryMs;

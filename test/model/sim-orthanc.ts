@@ -141,9 +141,7 @@ export class SimOrthanc extends Server implements Orthanc {
     return this.md5(id, options);
   }
 
-  openStores(
-    options?: CallOptions,
-  ): Promise<
+  openStores(options?: CallOptions): Promise<
     readonly {
       id: string;
       peer: string | null;
@@ -240,7 +238,11 @@ export class SimOrthanc extends Server implements Orthanc {
     return this.exchange('post', options, (fault, done) => {
       const { id } = ofContent(text);
       const stored = this.take(text, fault);
-      done(stored === null ? { error: this.error('server-error', 'refused') } : { value: { orthancId: id, status: stored } });
+      done(
+        stored === null
+          ? { error: this.error('server-error', 'refused') }
+          : { value: { orthancId: id, status: stored } },
+      );
     });
   }
 
@@ -260,7 +262,12 @@ export class SimOrthanc extends Server implements Orthanc {
   }
 
   error(code: OrthancErrorCode, message: string): OrthancError {
-    return new OrthancError(this.name, code, `${this.name}: ${message}`, code === 'server-error' ? { status: 500 } : {});
+    return new OrthancError(
+      this.name,
+      code,
+      `${this.name}: ${message}`,
+      code === 'server-error' ? { status: 500 } : {},
+    );
   }
 
   #of(ids: readonly string[]): Image[] {

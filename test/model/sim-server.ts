@@ -141,7 +141,12 @@ export class Server {
     const fault = this.takeFault(kind);
     if (fault !== null) world.note(`${this.name}: ${kind} ${fault}`);
     const failing = (code: OrthancErrorCode, message: string): Result<T> => ({
-      error: new OrthancError(this.name, code, `${this.name}: ${message}`, code === 'server-error' ? { status: 500 } : {}),
+      error: new OrthancError(
+        this.name,
+        code,
+        `${this.name}: ${message}`,
+        code === 'server-error' ? { status: 500 } : {},
+      ),
     });
     let ended = false;
     const cut = (): void => end(failing('unreachable', 'the connection broke (ECONNRESET)'));

@@ -35,7 +35,9 @@ export class VirtualTime {
 
   /** Plans a step `ms` from now. */
   after(ms: number, owner: number, run: () => void): Step {
-    const at = this.now + Math.max(0, ms);
+    if (Number.isNaN(ms)) throw new Error('a timer of no length');
+    // Whole milliseconds, as those of a real clock: the ledger takes nothing else.
+    const at = this.now + Math.max(0, Math.ceil(ms));
     this.#seq += 1;
     const step: Step = { at, seq: this.#seq, owner, run, cancelled: false };
     // From the end: most steps are planned later than what waits.
@@ -76,10 +78,12 @@ export class VirtualTime {
     this.owner = owner;
     try {
       run();
-      await settled();
-    } finally {
-      this.owner = world;
+    } catch (error) {
+      // What a process that has just died throws ends what it was doing, and nothing else.
+      if (!this.isDead(owner)) throw error;
     }
+    await settled();
+    this.owner = world;
   }
 
   #skip(): void {

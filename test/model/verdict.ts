@@ -2,7 +2,7 @@ import type { Run } from './run.ts';
 import type { World } from './world.ts';
 
 /** Until former copies are worked off they stay. */
-const heals: boolean = false;
+const heals: boolean = true;
 
 /** What a farm without faults still has to do; nothing, when all is well. */
 export function leftOver(world: World, { ledger }: Run): string[] {
@@ -47,7 +47,8 @@ export function leftOver(world: World, { ledger }: Run): string[] {
       left.push(`${uid} is bound to ${bound.backend} and stands on ${holders[0]?.name}`);
     const { state } = ledger.study(uid) ?? { state: 'unknown' };
     const others = ledger.study(uid)?.instances;
-    const expected = others !== undefined && others.quarantined + others.vanished > 0 ? 'quarantined' : 'removed';
+    const expected =
+      others !== undefined && others.quarantined + others.vanished > 0 ? 'quarantined' : 'removed';
     if (state !== expected && !conflicts) left.push(`${uid} is ${state}, not ${expected}`);
   }
   return left;

@@ -1,15 +1,17 @@
 import type { Ledger } from '../../src/ledger/ledger.ts';
-import type { OperatorState } from '../../src/study.ts';
 import type { Image } from './image.ts';
 import { seeded } from './random.ts';
 import { type Job, SimOrthanc } from './sim-orthanc.ts';
 import type { CallKind } from './sim-server.ts';
-import { VirtualTime, world as own } from './time.ts';
+import { world as own, VirtualTime } from './time.ts';
 
 /** How long a front's job waits for a backend's answer to one instance. */
 const peerTimeoutMs = 5_000;
 /** More calls than this within one virtual second are a hot loop: a history has a dozen instances. */
 const callsInASecond = 600;
+
+/** How long something that was begun before its backend went into `maint` may still begin to send. */
+const begunBeforeMs = 5_000;
 
 export const frontNames = ['f1', 'f2'] as const;
 export const backendNames = ['b1', 'b2', 'b3'] as const;
@@ -17,7 +19,6 @@ export const backendNames = ['b1', 'b2', 'b3'] as const;
 /** What the world knows of the service that is alive, for asking what it thinks at the moment of a deed. */
 export interface Alive {
   readonly ledger: Ledger;
-  operator(backend: string): OperatorState;
 }
 
 /** Content somebody relies on: a sender was told it is stored, or it stood on a backend before. */
@@ -41,6 +42,8 @@ export class World {
   readonly relied = new Map<string, Relied>();
   /** Contents a person gave up or allowed to be replaced. */
   readonly givenUp = new Set<string>();
+  /** Since when an operator has had them in `maint`. What was begun before may go on. */
+  readonly maintSince = new Map<string, number>();
   /** Studies of which something was sent past the fronts. */
   readonly direct = new Set<string>();
   alive: Alive | null = null;
@@ -141,7 +144,7 @@ export class World {
     this.note(`${front} -> ${peer}: ${ids.map((id) => id.slice(0, 4)).join(' ')}`);
     if (this.alive === null) return;
     const { ledger } = this.alive;
-    if (this.alive.operator(peer) === 'maint') this.violated(`sent to ${peer}, which is in maint`);
+    if (this.#isOut(peer)) this.violated(`sent to ${peer}, which is in maint`);
     const { images } = this.orthanc(front);
     for (const uid of new Set(ids.flatMap((id) => images.get(id)?.studyUid ?? []))) {
       if (!ledger.decisions(uid).some((decision) => decision.backend === peer))
@@ -151,12 +154,12 @@ export class World {
 
   uploads(backend: string): void {
     this.note(`upload to ${backend}`);
-    if (this.alive?.operator(backend) === 'maint') this.violated(`uploaded to ${backend}, which is in maint`);
+    if (this.#isOut(backend)) this.violated(`uploaded to ${backend}, which is in maint`);
   }
 
   asksToDelete(orthanc: string, ids: readonly string[]): void {
     this.note(`asks ${orthanc} to delete ${ids.map((id) => id.slice(0, 4)).join(' ')}`);
-    if (this.backends.has(orthanc) && this.alive?.operator(orthanc) === 'maint')
+    if (this.backends.has(orthanc) && this.#isOut(orthanc))
       this.violated(`deletion asked of ${orthanc}, which is in maint`);
   }
 
@@ -186,7 +189,9 @@ export class World {
     }
     const one = front.images.get(id);
     if (job.cancelled || one === undefined) {
-      front.endJob(job, { error: front.error('server-error', job.cancelled ? 'cancelled' : 'unknown instance') });
+      front.endJob(job, {
+        error: front.error('server-error', job.cancelled ? 'cancelled' : 'unknown instance'),
+      });
       return;
     }
     const backend = this.orthanc(job.peer);
@@ -247,12 +252,18 @@ export class World {
         return;
       }
     }
-    this.violated(`${one.content} deleted on ${name}; its study is bound to ${bound.join()}, which does not hold it`);
+    this.violated(
+      `${one.content} deleted on ${name}; its study is bound to ${bound.join()}, which does not hold it`,
+    );
   }
 
   #sawJustNow(backend: string, one: Image): boolean {
     const look = this.#looks.get(`${backend} ${one.id}`);
     return look?.content === one.content && this.time.now - look.at < 15_000;
+  }
+
+  #isOut(backend: string): boolean {
+    return this.time.now - (this.maintSince.get(backend) ?? this.time.now) > begunBeforeMs;
   }
 
   #isSomewhere(one: Image, except?: string): boolean {
