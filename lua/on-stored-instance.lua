@@ -328,6 +328,58 @@ local function report(reason)
   end
 end
 
+-- The identifier Orthanc gives an instance: the SHA-1 of what identifies it. Orthanc offers Lua no hash. Reckoned here, it makes
+-- asking for one instance cost 30 µs; searching by SOPInstanceUID costs 150 to 200 µs on older versions.
+
+local function sha1(message)
+  local length = #message
+  message = message .. '\128' .. ('\0'):rep((55 - length) % 64) .. string.pack('>I8', length * 8)
+  local h0, h1, h2, h3, h4 = 0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476, 0xC3D2E1F0
+  local w = {}
+  for at = 1, #message, 64 do
+    w[1], w[2], w[3], w[4], w[5], w[6], w[7], w[8], w[9], w[10], w[11], w[12], w[13], w[14], w[15], w[16] =
+      string.unpack('>I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4', message, at)
+    for i = 17, 80 do
+      local x = w[i - 3] ~ w[i - 8] ~ w[i - 14] ~ w[i - 16]
+      w[i] = ((x << 1) | (x >> 31)) & 0xffffffff
+    end
+    local a, b, c, d, e = h0, h1, h2, h3, h4
+    for i = 1, 80 do
+      local f
+      if i <= 20 then f = (d ~ (b & (c ~ d))) + 0x5A827999
+      elseif i <= 40 then f = (b ~ c ~ d) + 0x6ED9EBA1
+      elseif i <= 60 then f = ((b & c) | (d & (b | c))) + 0x8F1BBCDC
+      else f = (b ~ c ~ d) + 0xCA62C1D6 end
+      a, b, c, d, e = (((a << 5) | (a >> 27)) + f + e + w[i]) & 0xffffffff, a, ((b << 30) | (b >> 2)) & 0xffffffff, c, d
+    end
+    h0, h1, h2, h3, h4 = (h0 + a) & 0xffffffff, (h1 + b) & 0xffffffff, (h2 + c) & 0xffffffff, (h3 + d) & 0xffffffff,
+                         (h4 + e) & 0xffffffff
+  end
+  return string.format('%08x-%08x-%08x-%08x-%08x', h0, h1, h2, h3, h4)
+end
+
+local function trimmed(value)
+  return (tostring(value or ''):gsub('^[%s%z]+', ''):gsub('[%s%z]+$', ''))
+end
+
+-- What the identifier is made of.
+local function identity(tags)
+  return trimmed(tags['PatientID']) .. '|' .. trimmed(tags['StudyInstanceUID']) .. '|' ..
+         trimmed(tags['SeriesInstanceUID']) .. '|' .. trimmed(tags['SOPInstanceUID'])
+end
+
+-- The identifier, where it is certain: nil when a value is missing (it may only be too long for Lua) or holds anything that
+-- Orthanc might read in another way than it stands here.
+local function identifierOf(tags)
+  local patient = tags['PatientID']
+  if type(patient) ~= 'string' or not patient:match('^[%w._/-]+$') then return nil end
+  for _, key in ipairs({ 'StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstanceUID' }) do
+    local uid = tags[key]
+    if type(uid) ~= 'string' or not uid:match('^[%d.]+$') then return nil end
+  end
+  return sha1(identity(tags))
+end
+
 -- An image whose SOPInstanceUID this front still holds. Left to itself, Orthanc acknowledges it and keeps only one of the two.
 -- Here, one that looks the same is acknowledged and dropped; one that does not is refused, so that its sender keeps it until
 -- the front has let go of the first: then it is taken, and meets the policy for conflicts.
@@ -337,16 +389,6 @@ end
 
 -- A front never lets go of an image that is younger than this, in seconds.
 local settle = 5
-
-local function trimmed(value)
-  return (tostring(value or ''):gsub('^[%s%z]+', ''):gsub('[%s%z]+$', ''))
-end
-
--- What Orthanc forms its own identifier from.
-local function identity(tags)
-  return trimmed(tags['PatientID']) .. '|' .. trimmed(tags['StudyInstanceUID']) .. '|' ..
-         trimmed(tags['SeriesInstanceUID']) .. '|' .. trimmed(tags['SOPInstanceUID'])
-end
 
 -- Images that were let in and may not be held yet: identity → until when, in two generations, of which the older is dropped.
 local young, old, turnedAt = {}, {}, os.time()
@@ -365,28 +407,42 @@ end
 
 local differs = 'this front still holds other content under this SOPInstanceUID; send again later'
 
+-- Identifiers of what is held under these tags: one at most, when it is certain whom to ask for; nil when nobody answers.
+local function heldUnder(tags)
+  local identifier = identifierOf(tags)
+  if identifier ~= nil then
+    -- Unlike a GET, it leaves no error in the log for an identifier that is not held.
+    local found = RestApiPost('/tools/bulk-content', '{"Resources":["' .. identifier .. '"],"Level":"Instance","Metadata":false}')
+    if found ~= nil then return #ParseJson(found) > 0 and { identifier } or {} end
+  end
+  local found = RestApiPost('/tools/lookup', trimmed(tags['SOPInstanceUID']))
+  if found == nil then return nil end
+  local identifiers = {}
+  for _, hit in ipairs(ParseJson(found)) do
+    if hit['Type'] == 'Instance' then identifiers[#identifiers + 1] = hit['ID'] end
+  end
+  return identifiers
+end
+
 -- 'new', 'same', or 'refused' and why.
 local function compare(tags, info)
-  local sop = trimmed(tags['SOPInstanceUID'])
-  if sop == '' then return 'new' end
-  local found = RestApiPost('/tools/lookup', sop)
+  if trimmed(tags['SOPInstanceUID']) == '' then return 'new' end
+  local identifiers = heldUnder(tags)
   -- Without its index this front could not keep the image either.
-  if found == nil then return 'refused', 'this front cannot tell what it holds' end
+  if identifiers == nil then return 'refused', 'this front cannot tell what it holds' end
   local key = identity(tags)
-  for _, hit in ipairs(ParseJson(found)) do
-    if hit['Type'] == 'Instance' then
-      local held = RestApiGet('/instances/' .. hit['ID'] .. '/simplified-tags')
-      -- Let go of at this moment, or damaged: sent again, it will be one or the other.
-      if held == nil then return 'refused', 'this front cannot read what it holds under this SOPInstanceUID' end
-      held = ParseJson(held)
-      -- The same SOPInstanceUID in another study or of another patient is another instance to Orthanc.
-      if identity(held) == key then
-        local syntax = text(RestApiGet('/instances/' .. hit['ID'] .. '/metadata/TransferSyntax'))
-        local coming = text(info['TransferSyntaxUID'])
-        if syntax ~= nil and coming ~= nil and trimmed(syntax) ~= trimmed(coming) then return 'refused', differs end
-        if DumpJson(held, true) ~= DumpJson(tags, true) then return 'refused', differs end
-        return 'same'
-      end
+  for _, identifier in ipairs(identifiers) do
+    local held = RestApiGet('/instances/' .. identifier .. '/simplified-tags')
+    -- Let go of at this moment, or damaged: sent again, it will be one or the other.
+    if held == nil then return 'refused', 'this front cannot read what it holds under this SOPInstanceUID' end
+    held = ParseJson(held)
+    -- The same SOPInstanceUID in another study or of another patient is another instance to Orthanc.
+    if identity(held) == key then
+      local syntax = RestApiGet('/instances/' .. identifier .. '/metadata/TransferSyntax')
+      local coming = info['TransferSyntaxUID']
+      if text(syntax) ~= nil and text(coming) ~= nil and trimmed(syntax) ~= trimmed(coming) then return 'refused', differs end
+      if DumpJson(held, true) ~= DumpJson(tags, true) then return 'refused', differs end
+      return 'same'
     end
   end
   -- Two at the same moment cannot be compared: of the first one nothing is there to read yet.

@@ -15,8 +15,8 @@ export function orthancConfigFile(name: string): string {
 }
 
 /** In this order they make one script: what is local in one is seen by those after it. */
-const luaParts = ['common', 'free-space', 'announce', 'admission', 'duplicates', 'filter'].map((part) =>
-  readFileSync(new URL(`./lua/${part}.lua`, import.meta.url), 'utf8'),
+const luaParts = ['common', 'free-space', 'announce', 'admission', 'identifier', 'duplicates', 'filter'].map(
+  (part) => readFileSync(new URL(`./lua/${part}.lua`, import.meta.url), 'utf8'),
 );
 
 /**

@@ -8,16 +8,6 @@
 -- A front never lets go of an image that is younger than this, in seconds.
 local settle = @SETTLE_SECONDS@
 
-local function trimmed(value)
-  return (tostring(value or ''):gsub('^[%s%z]+', ''):gsub('[%s%z]+$', ''))
-end
-
--- What Orthanc forms its own identifier from.
-local function identity(tags)
-  return trimmed(tags['PatientID']) .. '|' .. trimmed(tags['StudyInstanceUID']) .. '|' ..
-         trimmed(tags['SeriesInstanceUID']) .. '|' .. trimmed(tags['SOPInstanceUID'])
-end
-
 -- Images that were let in and may not be held yet: identity → until when, in two generations, of which the older is dropped.
 local young, old, turnedAt = {}, {}, os.time()
 local generation = 60
@@ -35,28 +25,42 @@ end
 
 local differs = 'this front still holds other content under this SOPInstanceUID; send again later'
 
+-- Identifiers of what is held under these tags: one at most, when it is certain whom to ask for; nil when nobody answers.
+local function heldUnder(tags)
+  local identifier = identifierOf(tags)
+  if identifier ~= nil then
+    -- Unlike a GET, it leaves no error in the log for an identifier that is not held.
+    local found = RestApiPost('/tools/bulk-content', '{"Resources":["' .. identifier .. '"],"Level":"Instance","Metadata":false}')
+    if found ~= nil then return #ParseJson(found) > 0 and { identifier } or {} end
+  end
+  local found = RestApiPost('/tools/lookup', trimmed(tags['SOPInstanceUID']))
+  if found == nil then return nil end
+  local identifiers = {}
+  for _, hit in ipairs(ParseJson(found)) do
+    if hit['Type'] == 'Instance' then identifiers[#identifiers + 1] = hit['ID'] end
+  end
+  return identifiers
+end
+
 -- 'new', 'same', or 'refused' and why.
 local function compare(tags, info)
-  local sop = trimmed(tags['SOPInstanceUID'])
-  if sop == '' then return 'new' end
-  local found = RestApiPost('/tools/lookup', sop)
+  if trimmed(tags['SOPInstanceUID']) == '' then return 'new' end
+  local identifiers = heldUnder(tags)
   -- Without its index this front could not keep the image either.
-  if found == nil then return 'refused', 'this front cannot tell what it holds' end
+  if identifiers == nil then return 'refused', 'this front cannot tell what it holds' end
   local key = identity(tags)
-  for _, hit in ipairs(ParseJson(found)) do
-    if hit['Type'] == 'Instance' then
-      local held = RestApiGet('/instances/' .. hit['ID'] .. '/simplified-tags')
-      -- Let go of at this moment, or damaged: sent again, it will be one or the other.
-      if held == nil then return 'refused', 'this front cannot read what it holds under this SOPInstanceUID' end
-      held = ParseJson(held)
-      -- The same SOPInstanceUID in another study or of another patient is another instance to Orthanc.
-      if identity(held) == key then
-        local syntax = text(RestApiGet('/instances/' .. hit['ID'] .. '/metadata/TransferSyntax'))
-        local coming = text(info['TransferSyntaxUID'])
-        if syntax ~= nil and coming ~= nil and trimmed(syntax) ~= trimmed(coming) then return 'refused', differs end
-        if DumpJson(held, true) ~= DumpJson(tags, true) then return 'refused', differs end
-        return 'same'
-      end
+  for _, identifier in ipairs(identifiers) do
+    local held = RestApiGet('/instances/' .. identifier .. '/simplified-tags')
+    -- Let go of at this moment, or damaged: sent again, it will be one or the other.
+    if held == nil then return 'refused', 'this front cannot read what it holds under this SOPInstanceUID' end
+    held = ParseJson(held)
+    -- The same SOPInstanceUID in another study or of another patient is another instance to Orthanc.
+    if identity(held) == key then
+      local syntax = RestApiGet('/instances/' .. identifier .. '/metadata/TransferSyntax')
+      local coming = info['TransferSyntaxUID']
+      if text(syntax) ~= nil and text(coming) ~= nil and trimmed(syntax) ~= trimmed(coming) then return 'refused', differs end
+      if DumpJson(held, true) ~= DumpJson(tags, true) then return 'refused', differs end
+      return 'same'
     end
   end
   -- Two at the same moment cannot be compared: of the first one nothing is there to read yet.
