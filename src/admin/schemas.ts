@@ -258,6 +258,7 @@ export const reconcileAnswer = z.strictObject({ seconds: z.number() });
 export const readyAnswer = z.strictObject({
   ready: z.boolean(),
   missing: z.array(z.string()).meta({ description: 'What is missing, one sentence each' }),
+  notice: z.string().nullable().meta({ description: 'That the ledger was begun anew, and why' }),
   version: z.string(),
 });
 

@@ -1,12 +1,10 @@
-import { spawn } from 'node:child_process';
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { type Farm, startFarm } from '../support/farm.ts';
+import { isNarrow, type Ran, root, runDde, spawnDde } from './dde.ts';
 
-const root = join(import.meta.dirname, '..', '..');
 let farm: Farm;
 
 beforeAll(async () => {
@@ -14,44 +12,34 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(async () => farm?.stop());
 
-interface Ran {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-async function dde(args: readonly string[], more: NodeJS.ProcessEnv = {}): Promise<Ran> {
-  const child = spawn(process.execPath, [join(root, 'src/cli/dde.ts'), ...args], {
-    env: {
-      ...process.env,
-      DDE_HOME: farm.home,
-      DDE_TOPOLOGY: farm.topology.file,
-      DDE_ADMIN_TOKEN: 'token-of-this-test-farm',
-      DDE_FRONT_PASSWORD: 'front-password',
-      DDE_SERVICE_URL: farm.topology.service.url,
-      ...more,
-    },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const ended = new Promise<number | null>((done) => child.once('close', done));
-  const [out, err, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
-  return { code, out, err };
-}
-
-const narrow = (ran: Ran): boolean => ran.out.split('\n').every((line) => line.length <= 80);
+const dde = (args: readonly string[], more: NodeJS.ProcessEnv = {}): Promise<Ran> => runDde(farm, args, more);
 
 describe('a farm at rest', () => {
-  test.each([['status'], ['backends'], ['studies'], ['queue'], ['quarantine'], ['history'], ['check']])(
-    '%s answers in 80 columns, and as JSON',
-    async (command) => {
-      const plain = await dde([command]);
-      expect(plain, plain.err + plain.out).toMatchObject({ code: 0 });
-      expect(narrow(plain), plain.out).toBe(true);
-      const json = await dde([command, '--json']);
-      expect(json, json.err).toMatchObject({ code: 0 });
-      expect(() => JSON.parse(json.out)).not.toThrow();
-    },
-  );
+  test.each([
+    ['status'],
+    ['backends'],
+    ['studies'],
+    ['queue'],
+    ['quarantine'],
+    ['heal'],
+    ['history'],
+    ['audit'],
+    ['check'],
+  ])('%s answers in 80 columns, and as JSON', async (command) => {
+    const plain = await dde([command]);
+    expect(plain, plain.err + plain.out).toMatchObject({ code: 0 });
+    expect(isNarrow(plain), plain.out).toBe(true);
+    const json = await dde([command, '--json']);
+    expect(json, json.err).toMatchObject({ code: 0 });
+    expect(() => JSON.parse(json.out)).not.toThrow();
+  });
+
+  test('the exit code is the one of the process, and all of the answer arrives', async () => {
+    const ran = await spawnDde(farm, ['status', '--json']);
+    expect(ran).toMatchObject({ code: 0, err: '' });
+    expect(() => JSON.parse(ran.out)).not.toThrow();
+    expect(await spawnDde(farm, ['where', '1.2.3.4'])).toMatchObject({ code: 1, out: '' });
+  });
 
   test('an unknown study ends with 1, a wrong option with 2', async () => {
     expect((await dde(['where', '1.2.3.4'])).code).toBe(1);
@@ -142,7 +130,7 @@ test.skipIf(samples === undefined)(
     expect(studies.filter(({ state }) => state !== 'verified' && state !== 'removed')).toEqual([]);
     const first = studies[0]?.studyInstanceUID ?? '';
     expect(await dde(['where', first])).toMatchObject({ code: 0 });
-    expect(narrow(await dde(['explain', first]))).toBe(true);
+    expect(isNarrow(await dde(['explain', first]))).toBe(true);
   },
   60_000,
 );

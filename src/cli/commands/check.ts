@@ -133,7 +133,7 @@ async function checkService(context: CliContext, options: ServiceOptions): Promi
     await service.get('/api/v1/queue', queueAnswer);
     const ready = await readiness(service.url);
     version = ready.version;
-    problems = ready.missing;
+    problems = [...ready.missing, ...(ready.notice === null ? [] : [ready.notice])];
   } catch (error) {
     if (!(error instanceof UserError) && !(error instanceof ServiceError)) throw error;
     problems = [error.message];
