@@ -6,25 +6,51 @@ import BetterSqlite3 from 'better-sqlite3';
  * brought up to date.
  */
 export const restoredSql = {
+  /** On a front when the copy was made, and not proven for each copy of the study. */
+  find: `
+    CREATE TEMP TABLE forgotten AS SELECT i.id, i.study FROM instances i
+    WHERE i.state IN ('held', 'removing') AND (
+      NOT EXISTS (SELECT 1 FROM assignments a WHERE a.study = i.study AND a.ended_at IS NULL)
+      OR EXISTS (SELECT 1 FROM assignments a WHERE a.study = i.study AND a.ended_at IS NULL AND NOT EXISTS (
+        SELECT 1 FROM receipts r WHERE r.instance = i.id AND r.copy = a.copy)))`,
   noteStudies: `
     INSERT INTO events (study, at, kind, text)
-    SELECT id, @now, 'ledger-restored', 'the ledger was put back from a backup: of ' || (held + removing) ||
-      ' instances that were on a front when it was made, those that still are there are delivered again from there; the others left it since'
-    FROM studies WHERE held + removing > 0`,
-  endTransfers: `
-    UPDATE transfers SET ended_at = @now, code = 'interrupted', detail = 'the ledger was put back from a backup' WHERE ended_at IS NULL`,
-  endDeliveries: `DELETE FROM deliveries`,
+    SELECT study, @now, 'ledger-restored', 'the ledger was put back from a backup; instances of it that waited on a front when it was made: '
+      || count(*) || '. What is still there is delivered from there, the rest left the front since'
+    FROM forgotten GROUP BY study`,
+  forget: [
+    `DELETE FROM deliveries WHERE instance IN (SELECT id FROM forgotten)`,
+    `DELETE FROM receipts WHERE instance IN (SELECT id FROM forgotten)`,
+    `DELETE FROM instances WHERE id IN (SELECT id FROM forgotten)`,
+  ],
+  hasRefusals: `SELECT 1 FROM sqlite_schema WHERE name = 'refusals'`,
+  forgetRefusals: `DELETE FROM refusals WHERE instance IN (SELECT id FROM forgotten)`,
+  /** Instances are deleted nowhere else, so no trigger counts it. */
+  countStudies: `
+    UPDATE studies AS s SET
+      instances = (SELECT count(*) FROM instances i WHERE i.study = s.id),
+      held = (SELECT count(*) FROM instances i WHERE i.study = s.id AND i.state = 'held'),
+      removing = (SELECT count(*) FROM instances i WHERE i.study = s.id AND i.state = 'removing'),
+      verified = (SELECT count(*) FROM instances i WHERE i.study = s.id AND i.proven = 1),
+      bytes = (SELECT coalesce(sum(bytes), 0) FROM instances i WHERE i.study = s.id)
+    WHERE id IN (SELECT study FROM forgotten)`,
+  countTotals: `
+    UPDATE totals SET
+      received = received - (SELECT count(*) FROM forgotten),
+      unproven = (SELECT count(*) FROM instances WHERE state = 'held' AND proven = 0),
+      unproven_bytes = (SELECT coalesce(sum(bytes), 0) FROM instances WHERE state = 'held' AND proven = 0),
+      settling = (SELECT count(*) FROM instances WHERE state IN ('held', 'removing') AND (state = 'removing' OR proven = 1))`,
   /** What came to the backend since is not known any more: other content there may be a conflict, not only damage of ours. */
-  notClean: `UPDATE assignments SET clean = 0 WHERE clean = 1`,
   hasClean: `SELECT 1 FROM pragma_table_info('assignments') WHERE name = 'clean'`,
-  letGo: `UPDATE instances SET state = 'removed', changed_at = @now WHERE state IN ('held', 'removing')`,
+  notClean: `UPDATE assignments SET clean = 0 WHERE clean = 1`,
+  drop: `DROP TABLE forgotten`,
 } as const;
 
 /**
  * Makes a ledger that was put back from a backup fit to go on. Since the copy was made, time has passed that it knows
- * nothing of: what was on a front then may have been delivered and removed long ago. Taken literally, each such instance would
- * be reported as deleted by somebody without a receipt. So all of them count as gone from the fronts, and those that
- * the fronts do hold are taken up from there like any other: nothing of it is believed, everything is asked of the backend first.
+ * nothing of: what waited on a front then may have been delivered and removed long ago. Taken literally, each such instance
+ * would be reported as deleted by somebody without a receipt. To call it removed would be a receipt that nobody gave. So the
+ * ledger forgets it, and says so on the study: what a front still holds is taken up from there like anything new.
  *
  * Without the write-ahead log: the mark then stands in the file exactly until all of this has happened, so that a log found
  * beside a marked file is known to be another ledger's. Replaying that one would ruin this one; it is moved aside.
@@ -40,11 +66,15 @@ export function takeUpRestored(file: string, stamp: string, now: number): void {
     db.pragma('journal_mode = DELETE');
     db.pragma('synchronous = FULL');
     db.transaction(() => {
+      const has = (sql: string): boolean => db.prepare(sql).get() !== undefined;
+      db.exec(restoredSql.find);
       db.prepare(restoredSql.noteStudies).run({ now });
-      db.prepare(restoredSql.endDeliveries).run();
-      db.prepare(restoredSql.endTransfers).run({ now });
-      db.prepare(restoredSql.letGo).run({ now });
-      if (db.prepare(restoredSql.hasClean).get() !== undefined) db.prepare(restoredSql.notClean).run();
+      if (has(restoredSql.hasRefusals)) db.exec(restoredSql.forgetRefusals);
+      for (const sql of restoredSql.forget) db.exec(sql);
+      db.exec(restoredSql.countStudies);
+      db.exec(restoredSql.countTotals);
+      if (has(restoredSql.hasClean)) db.exec(restoredSql.notClean);
+      db.exec(restoredSql.drop);
       db.pragma('application_id = 0');
     }).exclusive();
   } finally {
