@@ -106,8 +106,16 @@ describe('the pool', () => {
     await using r = await rig(two);
     expect(r.pool.sendable('gone', 0)).toMatchObject({ ok: false, until: null });
     expect(r.pool.freeLanes('gone')).toBe(0);
+    expect(r.pool.health('gone')).toBeNull();
+    expect(r.pool.breaker('gone')).toBe('closed');
     expect(r.pool.status('gone')).toBeNull();
     expect(() => r.pool.setOperator('gone', { state: 'ready' }, 0)).toThrow(RangeError);
+  });
+
+  test('what was tried before may hold half of the lanes, at least one', async () => {
+    const lanes = [1, 2, 3, 8].map((count) => backendConfig(`of${count}`, { lanes: count }));
+    await using r = await rig(lanes);
+    expect(lanes.map(({ name }) => r.pool.lanesForRetries(name))).toEqual([1, 1, 1, 4]);
   });
 
   test('lanes are counted, and freeing more than was taken makes no new ones', async () => {

@@ -108,6 +108,37 @@ describe('decisions about real Orthancs', () => {
     expect(loads.toSorted((a, b) => a - b)).toEqual([2, 3]);
   });
 
+  test('a study that both hold follows the larger part, and the other is named; nothing is deleted', async () => {
+    await using f = await farm();
+    const study = makeStudy({ instances: 3, seed: 'on-both' });
+    const upload = async (index: number, files: readonly { file: Buffer }[]): Promise<void> => {
+      for (const { file } of files) {
+        const answer = await orthancs[index]?.fetch('/instances', {
+          method: 'POST',
+          body: new Uint8Array(file),
+        });
+        expect(answer?.status).toBe(200);
+      }
+    };
+    await upload(0, study.instances.slice(0, 1));
+    await upload(1, study.instances.slice(1));
+    await f.poller.pollAll();
+    f.dispatcher.start();
+    f.announce(study.studyUid);
+    await until(() => f.placed.has(study.studyUid), { what: 'the placement' });
+    expect(f.placed.get(study.studyUid)).toBe('orthanc2');
+    expect(f.ledger.decisions(study.studyUid)[0]?.reason).toContain(
+      'a part is also on orthanc1 (1 instance)',
+    );
+    expect(f.ledger.events(study.studyUid)).toContainEqual(
+      expect.objectContaining({
+        kind: 'on-several-backends',
+        text: expect.stringContaining('orthanc1 (1 instance)'),
+      }),
+    );
+    expect(f.ledger.formerCopies({ studyUid: study.studyUid })).toEqual([]);
+  });
+
   test('one that hangs delays a placement by the lookup time and no more', async () => {
     await using f = await farm();
     await f.poller.pollAll();
