@@ -5,7 +5,9 @@ import { LedgerError, type LedgerErrorCode } from './ledger.ts';
 export function toLedgerError(error: unknown): LedgerError {
   if (error instanceof LedgerError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  return new LedgerError(codeOf(error), `Ledger: ${message}`, { cause: error });
+  const code = codeOf(error);
+  const what = code === 'damaged' ? 'The ledger is damaged' : 'Ledger';
+  return new LedgerError(code, `${what}: ${message}`, { cause: error });
 }
 
 /** SHMSIZE: the shared memory beside the log could not grow, which it does by writing to its file. */

@@ -1,3 +1,4 @@
+import { existsSync, rmSync } from 'node:fs';
 import BetterSqlite3, { type Database } from 'better-sqlite3';
 import { z } from 'zod';
 import { type EpochMs, operatorStates } from '../study.ts';
@@ -40,6 +41,8 @@ export interface Salvaged {
 export function salvage(damagedFile: string, ledger: Ledger, now: EpochMs): Salvaged {
   let settings = 0;
   let formerCopies = 0;
+  // SQLite makes these to read a file, and leaves them to the next who opens it: what is set aside stays as it was found.
+  const strays = ['-wal', '-shm'].map((suffix) => damagedFile + suffix).filter((file) => !existsSync(file));
   const db = openForReading(damagedFile);
   if (db === null) return { settings, formerCopies };
   try {
@@ -54,6 +57,7 @@ export function salvage(damagedFile: string, ledger: Ledger, now: EpochMs): Salv
     }
   } finally {
     db.close();
+    for (const file of strays) rmSync(file, { force: true });
   }
   return { settings, formerCopies };
 }

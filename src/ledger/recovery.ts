@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import type { EpochMs } from '../study.ts';
 import { type Ledger, LedgerError } from './ledger.ts';
 import { type LedgerOptions, openLedger } from './open.ts';
+import { glanceAt } from './recovery-inspect.ts';
 import { forgetMark, type Mark, markDamaged, readMark } from './recovery-mark.ts';
 import { salvage } from './recovery-salvage.ts';
 import { syncFolder } from './sync-folder.ts';
@@ -26,8 +27,8 @@ export function openOrBeginAnew(
 ): Recovered {
   const known = readMark(file, options.now);
   if (known !== null) return beginAnew(file, known, options);
-  const isThere = existsSync(file);
   try {
+    const isThere = glanceAt(file).file === 'ledger';
     const ledger = openLedger(file, options);
     const notice =
       isThere || !options.usedBefore
