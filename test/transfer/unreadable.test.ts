@@ -52,8 +52,8 @@ test('files that the front has lost, that are cut off or rotten, wait for a pers
     { what: 'three in quarantine', timeoutMs: 30_000 },
   );
   const said = new Map(items.map((item) => [item.orthancId, item]));
-  for (const one of [lost, short, rotten])
-    expect(said.get(one.orthancId)).toMatchObject({ code: 'unreadable' });
+  for (const bad of [lost, short, rotten])
+    expect(said.get(bad.orthancId)).toMatchObject({ code: 'unreadable' });
   expect(said.get(lost.orthancId)?.detail).toMatch(/front cannot give its own file/);
   expect(said.get(rotten.orthancId)?.detail).toMatch(/has other content/);
   // Nothing of what is rotten stays on the backend, and the front keeps what it has.
