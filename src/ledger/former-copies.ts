@@ -15,7 +15,7 @@ export const formerCopiesSql = {
   healable: `
     SELECT ${columns} FROM former_copies f INDEXED BY former_copies_due CROSS JOIN studies s ON s.id = f.study
       CROSS JOIN assignments a ON a.study = f.study AND a.copy = f.copy AND a.ended_at IS NULL
-    WHERE f.state <> 'conflict' AND f.not_before <= @now AND s.outstanding = 0 AND s.assigned >= s.copies
+    WHERE f.state <> 'conflict' AND f.not_before <= @now AND s.outstanding = 0 AND (s.assigned >= s.copies OR s.held = 0)
     ORDER BY f.id LIMIT @limit`,
   formerOf: list('f.study = (SELECT id FROM studies WHERE uid = @studyUid)', ''),
   formerOn: list('f.backend = @backend', 'INDEXED BY former_copies_backend'),
@@ -57,7 +57,7 @@ export const formerCopiesSql = {
     UPDATE instances AS i SET proven = 1
     WHERE +i.study = @study AND i.state IN ('removed', 'removing') AND i.proven = 0 AND i.orthanc_id = @orthancId AND ${provenNow}`,
   currentOf: `SELECT copy, epoch, backend FROM assignments WHERE study = ? AND ended_at IS NULL`,
-  whole: `SELECT 1 FROM studies WHERE id = ? AND outstanding = 0 AND assigned >= copies`,
+  whole: `SELECT 1 FROM studies WHERE id = ? AND outstanding = 0 AND (assigned >= copies OR held = 0)`,
   unproven: `
     SELECT count(*) AS count FROM json_each(@ids) j
     WHERE NOT EXISTS (

@@ -9,6 +9,12 @@ export const never: Record<string, string> = {
        AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.instance = i.id AND d.copy = a.copy)
        AND NOT EXISTS (SELECT 1 FROM receipts r WHERE r.instance = i.id AND r.copy = a.copy AND r.epoch = a.epoch AND r.round = i.round)`,
   'two current assignments of a copy': `SELECT count(*) n FROM (SELECT 1 FROM assignments WHERE ended_at IS NULL GROUP BY study, copy HAVING count(*) > 1)`,
+  'removed, never proven anywhere, and not given up': `SELECT count(*) n FROM instances i WHERE state = 'removed' AND discarded = 0 AND NOT EXISTS (
+       SELECT 1 FROM receipts r WHERE r.instance = i.id)`,
+  'a current assignment on a backend that has a former copy': `SELECT count(*) n FROM former_copies f JOIN assignments a ON a.study = f.study AND a.backend = f.backend AND a.ended_at IS NULL`,
+  'a former copy of a study that is bound nowhere': `SELECT count(*) n FROM former_copies f WHERE NOT EXISTS (
+       SELECT 1 FROM assignments a WHERE a.study = f.study AND a.copy = f.copy AND a.ended_at IS NULL)`,
+  'a refusal of an instance that is gone': `SELECT count(*) n FROM refusals x JOIN instances i ON i.id = x.instance WHERE i.state IN ('removed', 'vanished')`,
   'proven that is not, while held': `SELECT count(*) n FROM instances i WHERE state = 'held' AND proven <> ${provenNow}`,
   'a study whose counters are wrong': `SELECT count(*) n FROM studies s WHERE
        instances <> (SELECT count(*) FROM instances i WHERE i.study = s.id)
@@ -21,6 +27,8 @@ export const never: Record<string, string> = {
        OR bytes <> (SELECT sum(bytes) FROM instances i WHERE i.study = s.id)
        OR outstanding <> (SELECT count(*) FROM deliveries d WHERE d.study = s.id)
        OR sending <> (SELECT count(*) FROM deliveries d WHERE d.study = s.id AND d.transfer IS NOT NULL)
+       OR discarded <> (SELECT count(*) FROM instances i WHERE i.study = s.id AND i.state = 'removed' AND i.discarded = 1)
+       OR former <> (SELECT count(*) FROM former_copies f WHERE f.study = s.id)
        OR assigned <> (SELECT count(*) FROM assignments a WHERE a.study = s.id AND a.ended_at IS NULL)`,
   'a backend whose counters are wrong': `SELECT count(*) n FROM backends b WHERE
        studies <> (SELECT count(DISTINCT study || '/' || copy) FROM deliveries d WHERE d.backend = b.name)
@@ -33,5 +41,6 @@ export const never: Record<string, string> = {
        OR unproven_bytes <> (SELECT coalesce(sum(bytes), 0) FROM instances WHERE state = 'held' AND proven = 0)
        OR settling <> (SELECT count(*) FROM instances WHERE state = 'removing' OR state = 'held' AND proven = 1)
        OR quarantined <> (SELECT count(*) FROM instances WHERE state = 'quarantined')
+       OR placed + followed + waiting + rebound <> (SELECT count(*) FROM decisions)
        OR received - removed - vanished <> (SELECT count(*) FROM instances WHERE state IN ('held', 'removing', 'quarantined'))`,
 };

@@ -14,13 +14,22 @@ for (let number = Number(first); ; number += 1) {
   process.stdout.write(`${number}\n`);
   if (number % 8 === 3) ledger.decide(placing('b1', { studyUid }));
   if (number % 5 === 0) {
-    const transfer = ledger.claim('b1', wide, number);
+    const transfer = ledger.claim('b1', wide, number) ?? ledger.claim('b2', wide, number);
     if (transfer !== null && number % 2 === 0) concludeAll(ledger, transfer, proven, number);
   }
   for (const settled of ledger.settled(number - 20, 1)) {
     for (const { front, orthancIds } of ledger.beginRemoval(settled, number, number)) {
       if (number % 3 !== 0) ledger.removed(front, orthancIds, number);
     }
+  }
+  if (number % 16 === 9) {
+    const decision = placing('b2', { studyUid, at: number, kind: 'rebound', clean: true });
+    ledger.rebind({ ...decision, expectedEpoch: 1 });
+  }
+  for (const { id } of ledger.healable(number, 1)) {
+    ledger.formerMoving(id);
+    if (number % 3 === 0 && ledger.beginFormerRemoval(id, [], number))
+      ledger.formerGone(id, { instances: 0, bytes: 0 }, number);
   }
   if (number % 10 === 0) await ledger.durable();
 }
