@@ -34,6 +34,8 @@ export interface FailoverDeps {
 const tickMs = 1000;
 /** Studies bound anew at the same time, each waiting for a word of its new backend. */
 const atOnce = 16;
+/** The event loop is given back after this long: the hook is answered in time however many studies move. */
+const sliceMs = 3;
 /** The backends' figures are read anew after this long; in between what was bound is added to them. */
 const figuresMs = 100;
 
@@ -57,8 +59,11 @@ export function createFailover(deps: FailoverDeps): Failover {
   let running: Promise<void> | null = null;
   let again = false;
   let lastSaid: string | null = null;
+  /** Kept between the studies of one look: they would all herd to the backend that had least to do before. */
+  let seen: { candidates: readonly Candidate[]; until: number } = { candidates: [], until: 0 };
 
   async function checkOnce(): Promise<void> {
+    seen = { candidates: [], until: 0 };
     const moves: Move[] = refusals();
     for (const name of namesToWatch()) {
       const out = pool.outSince(name);
@@ -72,10 +77,19 @@ export function createFailover(deps: FailoverDeps): Failover {
       await setImmediate();
     }
     const next = moves.values();
+    let sliceEnds = performance.now() + sliceMs;
+    // One for all workers: a pause each would only make them take turns without one.
+    let breath: Promise<void> | null = null;
     const worker = async (): Promise<void> => {
       for (const move of next) {
         if (stopping.stopped) return;
         await bindAnew(move);
+        if (performance.now() < sliceEnds) continue;
+        breath ??= setImmediate().then(() => {
+          breath = null;
+          sliceEnds = performance.now() + sliceMs;
+        });
+        await breath;
       }
     };
     await Promise.all(Array.from({ length: Math.min(atOnce, moves.length) }, worker));
@@ -153,9 +167,6 @@ export function createFailover(deps: FailoverDeps): Failover {
       });
     }
   }
-
-  /** Kept between the studies of one slice: they would all herd to the backend that had least to do before. */
-  let seen: { candidates: readonly Candidate[]; until: number } = { candidates: [], until: 0 };
 
   function chooseNow(move: Move) {
     if (performance.now() >= seen.until) {

@@ -33,8 +33,12 @@ const idsAtATime = 100;
 const pauseMs = 5000;
 /** Studies asked about at the same time. */
 const questionsAtATime = 4;
-/** After a backend did not say what it holds, it is asked again after this long. */
+/**
+ * After a backend did not say what it holds, it is asked again after this long, or after so many times what that took: all others
+ * wait with it, and one that hangs must not take most of the time.
+ */
 const silentMs = 2000;
+const silentTimes = 4;
 
 /**
  * Removal from the front, the only place where anything settled is deleted there. The order is what matters: the study has had no
@@ -149,11 +153,12 @@ export function createSettler(deps: SettlerDeps): Settler {
   async function heldBy(name: string, studyUid: string): Promise<ReadonlySet<string> | null> {
     const backend = deps.backends.get(name);
     if (backend === undefined || (silentUntil.get(name) ?? 0) > clock()) return null;
+    const asked = performance.now();
     try {
       return new Set(await backend.studyInstanceIds(studyUid, { signal: abort.signal }));
     } catch (error) {
       if (!(error instanceof OrthancError)) throw error;
-      silentUntil.set(name, clock() + silentMs);
+      silentUntil.set(name, clock() + Math.max(silentMs, silentTimes * (performance.now() - asked)));
       log.debug('studies stay on the front until their backend says what it holds', {
         backend: name,
         reason: troubleOf(error),
