@@ -263,7 +263,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         version: options.version,
         startedAt: clock(),
         registry: metrics.registry,
-        admission: admission.state,
+        admission: (front) => admission.state(front),
         reconcile: async () => {
           await reconciler.reconcileAll(false);
         },

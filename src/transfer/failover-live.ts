@@ -80,15 +80,17 @@ export function createFailover(deps: FailoverDeps): Failover {
     let sliceEnds = performance.now() + sliceMs;
     // One for all workers: a pause each would only make them take turns without one.
     let breath: Promise<void> | null = null;
+    const breathe = async (): Promise<void> => {
+      await setImmediate();
+      breath = null;
+      sliceEnds = performance.now() + sliceMs;
+    };
     const worker = async (): Promise<void> => {
       for (const move of next) {
         if (stopping.stopped) return;
         await bindAnew(move);
         if (performance.now() < sliceEnds) continue;
-        breath ??= setImmediate().then(() => {
-          breath = null;
-          sliceEnds = performance.now() + sliceMs;
-        });
+        breath ??= breathe();
         await breath;
       }
     };

@@ -209,10 +209,10 @@ async function bringOver(
     }
   }
   const missing = by('missing').values();
-  const failures: unknown[] = [];
+  let failed = false;
   const copier = async (): Promise<void> => {
     for (const { orthancId, former } of missing) {
-      if (failures.length > 0) return;
+      if (failed) return;
       try {
         await copyProven(
           deps,
@@ -223,15 +223,15 @@ async function bringOver(
         );
         note(orthancId, former);
       } catch (error) {
-        failures.push(error);
+        failed = true;
+        throw error;
       }
     }
   };
-  await Promise.all(Array.from({ length: copiesAtOnce }, copier));
+  const copiers = await Promise.allSettled(Array.from({ length: copiesAtOnce }, copier));
   // Kept also when one failed: what was copied is not copied again.
   if (proofs.length > 0) ledger.formerProven(row.id, proofs, clock());
-  const [failure] = failures;
-  if (failure !== undefined) throw failure;
+  for (const ended of copiers) if (ended.status === 'rejected') throw ended.reason;
   return {
     proven: proofs.map((proof) => proof.orthancId),
     conflicts: by('conflict').map((pair) => pair.orthancId),
