@@ -49,13 +49,16 @@ export const acceptCurrentBody = z.strictObject({
 
 // ---- backends being emptied
 
+/** Slower, the pauses between two pieces of a file are so long that an Orthanc takes the sender for gone and hangs up. */
+export const leastBytesPerSecond = 500_000;
+
 export const evacuationBody = z.strictObject({
   target: name.nullable().optional().meta({
     description: 'Null: the policy chooses, study by study. Absent: as a running one has it, else null',
   }),
   bytesPerSecond: z
     .int()
-    .min(1)
+    .min(leastBytesPerSecond)
     .nullable()
     .optional()
     .meta({ description: 'Null: as fast as it goes. Absent: as a running one has it, else null' }),

@@ -8,8 +8,8 @@ import { createOutput } from '../../src/cli/output.ts';
 const root = join(import.meta.dirname, '..', '..');
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 
-test('docs/cli.md names every command', () => {
-  const program = new Command();
+function registered(): Command {
+  const program = new Command('dde');
   const sink = { write: () => true };
   const context = {
     out: createOutput(sink, sink, {}),
@@ -22,18 +22,88 @@ test('docs/cli.md names every command', () => {
     confirm: () => Promise.resolve(null),
   };
   for (const register of commands) register(program, context);
+  return program;
+}
+
+test('docs/cli.md names every command', () => {
   const text = read('docs/cli.md');
   expect(
-    program.commands.map((one) => one.name()).filter((name) => !text.includes(`## dde ${name}\n`)),
+    registered()
+      .commands.map((one) => one.name())
+      .filter((name) => !text.includes(`## dde ${name}\n`)),
   ).toEqual([]);
 });
 
 test('docs/api.md names every route', () => {
   const text = read('docs/api.md');
   const folder = 'src/admin/routes';
-  const paths = readdirSync(join(root, folder)).flatMap((file) =>
-    [...read(`${folder}/${file}`).matchAll(/path: '([^']+)'/g)].map((match) => match[1] ?? ''),
+  const routes = readdirSync(join(root, folder)).flatMap((file) =>
+    [...read(`${folder}/${file}`).matchAll(/method: '(\w+)',\s+path: '([^']+)'/g)].map(
+      ([, method, path]) => `${method?.toUpperCase()} ${path?.replaceAll(/:(\w+)/g, '{$1}')}`,
+    ),
   );
-  expect(paths.length).toBeGreaterThan(10);
-  expect(paths.filter((path) => !text.includes(` ${path.replaceAll(/:(\w+)/g, '{$1}')}\``))).toEqual([]);
+  expect(routes.length).toBeGreaterThan(10);
+  expect(routes.filter((route) => !text.includes(`| \`${route}\``))).toEqual([]);
+});
+
+/** Every `dde …` that stands in a code block of the documents, or in back quotes, and so is there to be typed. */
+function typed(): { readonly where: string; readonly line: string }[] {
+  const files = ['README.md', ...readdirSync(join(root, 'docs')).map((file) => join('docs', file))];
+  return files
+    .filter((file) => file.endsWith('.md'))
+    .flatMap((file) =>
+      read(file)
+        .split('\n')
+        .flatMap((line) => [
+          ...[...line.matchAll(/`(?:npx )?(dde [a-z][^`]*)`/g)].map((match) => match[1] ?? ''),
+          ...(/^\$? ?(?:npx )?dde [a-z]/.test(line) ? [line.replace(/^\$? ?(?:npx )?/, '')] : []),
+        ])
+        .map((line) => ({ where: file, line: line.replace(/\s+#.*$/, '') })),
+    );
+}
+
+/** What is wrong with a command line; null: nothing. Values of options are taken for arguments, so only too few are seen. */
+function fault(line: string): string | null {
+  const [, ...words] = line.split(/\s+/);
+  let command = registered();
+  const rest = [...words];
+  while (command.commands.length > 0 && rest.length > 0 && !rest[0]?.startsWith('-')) {
+    const next = command.commands.find((one) => one.name() === rest[0]);
+    if (next === undefined) return `"${command.name()}" has no command "${rest[0]}"`;
+    command = next;
+    rest.shift();
+  }
+  const unknown = rest.filter(
+    (word) =>
+      word.startsWith('--') && word !== '--help' && !command.options.some((option) => option.long === word),
+  );
+  if (unknown.length > 0) return `"${command.name()}" has no option ${unknown.join(', ')}`;
+  return null;
+}
+
+test('every command in the documents exists, with its options', () => {
+  const lines = typed();
+  expect(lines.length).toBeGreaterThan(50);
+  const faults = lines.map(({ where, line }) => ({ where, line, fault: fault(line) }));
+  expect(faults.filter((one) => one.fault !== null)).toEqual([]);
+});
+
+test('docs/operating.md covers every reason for quarantine, and its links lead somewhere', () => {
+  const text = read('docs/operating.md');
+  const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\w -]/g, '')
+      .replaceAll(' ', '-'),
+  );
+  expect(headings).toEqual(expect.arrayContaining(['conflict', 'refused', 'unreadable']));
+  const links = [...text.matchAll(/\]\(#([^)]+)\)/g)].map((match) => match[1] ?? '');
+  expect(links.filter((link) => !headings.includes(link))).toEqual([]);
+  expect(links.length).toBeGreaterThan(5);
+});
+
+test('every metric docs/operating.md names is one', () => {
+  const metrics = `${read('src/admin/metrics.ts')}${read('src/metrics.ts')}`;
+  const named = [...read('docs/operating.md').matchAll(/`(dde_\w+)`/g)].map((match) => match[1] ?? '');
+  expect(named.filter((name) => !metrics.includes(`'${name}'`))).toEqual([]);
 });

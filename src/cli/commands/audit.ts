@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { auditAnswer } from '../../admin/failover-schemas.ts';
 import { pageOf } from '../../admin/schemas.ts';
 import { connectService, type ServiceOptions, withServiceOptions } from '../client.ts';
-import { localTime } from '../format.ts';
+import { folded, localTime } from '../format.ts';
 import type { CliContext } from '../program.ts';
 
 interface AuditOptions extends ServiceOptions {
@@ -28,10 +28,11 @@ export function registerAudit(program: Command, context: CliContext): void {
         out.line('Nobody has done anything yet.');
         return;
       }
-      out.table(
-        ['TIME', 'WHO', 'WHAT', 'TO', 'DETAIL'],
-        page.items.map((entry) => [localTime(entry.at), entry.who, entry.action, entry.target, entry.detail]),
-      );
+      // No table: a UID beside a sentence leaves room for neither.
+      for (const { at, who, action, target, detail } of page.items) {
+        out.line(`${localTime(at)}  ${who}  ${out.colour.bold(action)}`);
+        for (const text of [target, detail]) out.line(`    ${folded(text, out.width - 4)}`);
+      }
       if (page.next !== null) out.note(`More: --cursor ${page.next}`);
     });
 }

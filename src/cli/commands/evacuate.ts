@@ -1,7 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Presets, SingleBar } from 'cli-progress';
 import type { Command } from 'commander';
-import { type EvacuationAnswer, evacuationAnswer } from '../../admin/failover-schemas.ts';
+import {
+  type EvacuationAnswer,
+  evacuationAnswer,
+  leastBytesPerSecond,
+} from '../../admin/failover-schemas.ts';
 import { parseRate, rateForm } from '../../topology/units.ts';
 import { UserError } from '../../user-error.ts';
 import {
@@ -23,6 +27,8 @@ interface EvacuateOptions extends ServiceOptions {
 }
 
 const pollMs = 1_000;
+/** In place of the bar, which is drawn again below what is said. */
+const clearLine = '\r\u001b[K';
 /** A service that is being started anew is waited for; one that stays away for longer is said to be. */
 const awayMs = 60_000;
 
@@ -77,8 +83,13 @@ function settingsOf(options: EvacuateOptions): { target?: string; bytesPerSecond
     throw new UserError('--cancel stands alone: it stops the evacuation.');
   }
   const bytesPerSecond = rate === undefined || rate === 'none' ? null : parseRate(rate);
-  if (rate !== undefined && rate !== 'none' && (bytesPerSecond === null || bytesPerSecond < 1)) {
+  if (rate !== undefined && rate !== 'none' && bytesPerSecond === null) {
     throw new UserError(`--rate is "${rate}", but must be ${rateForm}, or "none".`);
+  }
+  if (bytesPerSecond !== null && bytesPerSecond < leastBytesPerSecond) {
+    throw new UserError(
+      `--rate is "${rate}", but must be at least ${size(leastBytesPerSecond)}/s, or "none".`,
+    );
   }
   return {
     ...(to === undefined ? {} : { target: to }),
@@ -136,8 +147,9 @@ async function watch(
       bar?.setTotal(Math.max(now.studies, now.moved));
       bar?.update(now.moved, { moved: size(now.movedBytes) ?? '' });
       // A bar shows movement; what holds it up has to be said, once each time.
-      if (now.waiting !== null && now.waiting !== said)
-        out.note(`${bar === null ? '' : '\n'}It waits: ${now.waiting}`);
+      if (now.waiting !== null && now.waiting !== said) {
+        out.note((bar === null ? '' : clearLine) + folded(`It waits: ${now.waiting}`, out.width));
+      }
       said = now.waiting;
     }
     return now;

@@ -111,7 +111,7 @@ function show(study: StudyAnswer, { out }: CliContext): void {
     return;
   }
   out.line(
-    `The study ${where}; ${counted(formerCopies.length, 'former copy', 'former copies')} of it remain:`,
+    `The study ${where}; on ${counted(formerCopies.length, 'other backend')} something of it is left:`,
   );
   out.line();
   const now = Date.now();

@@ -113,7 +113,10 @@ function registerRetry(quarantine: Command, context: CliContext): void {
       else {
         const are = retried === 1 ? 'is' : 'are';
         context.out.line(
-          `${counted(retried, 'image')} ${are} tried again; "dde where ${study}" says how it went.`,
+          folded(
+            `${counted(retried, 'image')} ${are} tried again; "dde where ${study}" says how it went.`,
+            context.out.width,
+          ),
         );
       }
     });
@@ -210,7 +213,7 @@ function registerDiscard(quarantine: Command, context: CliContext): void {
         { patient: true },
       );
       if (options.json === true) out.json(discarded);
-      else out.line(`${target.orthancId} of ${target.front} is given up; "dde audit" has the entry.`);
+      else out.line(`${target.orthancId} of ${target.front} is given up.`);
     });
 }
 
