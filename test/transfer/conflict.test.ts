@@ -1,26 +1,22 @@
 import { expect, test } from 'vitest';
 import { expectSamePixels } from '../e2e/expect.ts';
-import { sendAllDicom } from '../support/dicom-sender.ts';
 import { countInstances, frontsEmpty, startFarm } from '../support/farm.ts';
-import { makeStudy, withOtherContent, writeInstances } from '../support/synthetic.ts';
-import { tempDir } from '../support/temp.ts';
+import { makeStudy, withOtherContent } from '../support/synthetic.ts';
+import { send } from './sending.ts';
 
 test.each([
   ['keep', 'conflict-kept'],
   ['replace', 'conflict-replaced'],
 ] as const)('%s: other content under a known identifier, with a word on the study', async (policy, kind) => {
   await using farm = await startFarm({ backends: 1, settle: '200 ms', routing: { conflict: policy } });
-  await using dir = await tempDir();
   const study = makeStudy({ seed: `conflict-${policy}`, instances: 5 });
   const [original] = study.instances;
   if (original === undefined) throw new Error('five instances were made');
-  const port = farm.front.dicomPort;
-  await sendAllDicom(await writeInstances(study.instances, `${dir.path}/first`), { port });
+  await send(farm, study.instances);
   await frontsEmpty(farm);
 
   const changed = withOtherContent(original);
-  const again = [changed, ...study.instances.slice(1)];
-  await sendAllDicom(await writeInstances(again, `${dir.path}/again`), { port });
+  await send(farm, [changed, ...study.instances.slice(1)]);
   await frontsEmpty(farm);
   await expectSamePixels(farm, 'orthanc1', policy === 'keep' ? original : changed);
   expect(await countInstances(farm.backend('orthanc1'))).toBe(5);
