@@ -169,6 +169,7 @@ local announcing = channel('/hook/stored', 'announcements',
 local freeSpaceEvery = 10
 
 local function announcement(instanceId, tags, metadata, origin)
+  local freeBytes = freeSpace(freeSpaceEvery)
   return {
     front = frontName,
     instance = instanceId,
@@ -187,7 +188,9 @@ local function announcement(instanceId, tags, metadata, origin)
     bitsAllocated = short(tags['BitsAllocated']),
     samplesPerPixel = short(tags['SamplesPerPixel']),
     frames = short(tags['NumberOfFrames']),
-    freeBytes = freeSpace(freeSpaceEvery)
+    freeBytes = freeBytes,
+    -- Announcements may be late: the service must not take this for newer than what it heard from the filter.
+    freeAt = freeBytes and space.readAt
   }
 end
 
@@ -320,6 +323,7 @@ local function report(reason)
     open = not full,
     reason = short(reason),
     freeBytes = space.bytes,
+    freeAt = space.bytes and space.readAt,
     refused = refused,
     startedAt = startedAt
   }

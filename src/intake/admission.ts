@@ -34,13 +34,15 @@ export interface Admission {
   state(front: string): AdmissionState;
   /** What a front says of its own limit. */
   reported(report: AdmissionReport): void;
-  /** Free space a front has found, in bytes; null when it could not. It has just taken an image. */
-  measured(front: string, freeBytes: number | null): void;
+  /** Free space a front has found. */
+  measured(found: FreeSpace): void;
   /** Looks at the backlog, and puts the signs up or takes them down. */
   check(): void;
   start(): void;
   stop(): void;
 }
+
+export type FreeSpace = Pick<AdmissionReport, 'front' | 'freeBytes' | 'freeAt'>;
 
 export interface Backlog {
   readonly instances: number;
@@ -86,6 +88,8 @@ interface FrontDoor {
   /** Of which start of the front, and how many it had refused by then. */
   startedAt: number | null;
   refused: number;
+  /** When the free space shown was read. */
+  freeAt: number;
 }
 
 /**
@@ -96,7 +100,7 @@ export function createAdmission(deps: AdmissionDeps): Admission {
   const { limits, clock, log, metrics } = deps;
   const doors = new Map<string, FrontDoor>();
   for (const front of deps.fronts.keys()) {
-    doors.set(front, { state: opened(clock()), diskFull: null, startedAt: null, refused: 0 });
+    doors.set(front, { state: opened(clock()), diskFull: null, startedAt: null, refused: 0, freeAt: 0 });
     metrics.frontTakesImages.set({ front }, 1);
     metrics.frontRefusedImages.inc({ front }, 0);
   }
@@ -117,6 +121,15 @@ export function createAdmission(deps: AdmissionDeps): Admission {
     metrics.frontTakesImages.set({ front }, open ? 1 : 0);
     if (open) log.info('front takes new images again', { front });
     else log.warn('front refuses new images', { front, reason });
+  }
+
+  /** Announcements come late, with an older figure than the report that overtook them. A clock set back is no reason to stop. */
+  function show({ front, freeBytes, freeAt }: FreeSpace): void {
+    const door = doors.get(front);
+    if (door === undefined || freeBytes === null || freeAt === null) return;
+    if (freeAt < door.freeAt && door.freeAt - freeAt < 3600) return;
+    door.freeAt = freeAt;
+    metrics.frontFreeBytes.set({ front }, freeBytes);
   }
 
   function check(): void {
@@ -146,10 +159,11 @@ export function createAdmission(deps: AdmissionDeps): Admission {
 
   return {
     state: (front) => doors.get(front)?.state ?? opened(clock()),
-    reported({ front, open, reason, freeBytes, refused, startedAt }) {
+    reported(report) {
+      const { front, open, reason, refused, startedAt } = report;
       const door = doors.get(front);
       if (door === undefined) return;
-      if (freeBytes !== null) metrics.frontFreeBytes.set({ front }, freeBytes);
+      show(report);
       // Reports may come twice, late, or from a front that has started anew: so totals are compared, not counts added up.
       const before = door.startedAt === startedAt ? door.refused : 0;
       const more = Math.max(0, (refused ?? before) - before);
@@ -160,16 +174,7 @@ export function createAdmission(deps: AdmissionDeps): Admission {
       update(front, door);
       if (open && more > 0) log.warn('front has refused images', { front, images: more, reason });
     },
-    measured(front, freeBytes) {
-      const door = doors.get(front);
-      if (door === undefined || freeBytes === null) return;
-      metrics.frontFreeBytes.set({ front }, freeBytes);
-      // Taken before the disk was full, perhaps, and announced late: only a figure that is well above the limit opens it.
-      const { minFreeBytes, resume } = limits;
-      if (door.diskFull === null || freeBytes < (minFreeBytes ?? 0) / resume) return;
-      door.diskFull = null;
-      update(front, door);
-    },
+    measured: show,
     check,
     start() {
       checkSafely();

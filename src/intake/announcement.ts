@@ -23,6 +23,13 @@ const figure = z
   .nullable()
   .catch(null);
 
+const freeSpace = {
+  /** Of the disks the front writes to. */
+  freeBytes: figure,
+  /** When that was read, seconds since 1970 by the front's clock. */
+  freeAt: figure,
+};
+
 /** What the generated hook posts to `/hook/stored`. Unknown keys are ignored, so that an older service understands a newer hook. */
 export const announcementSchema = z.object({
   front: z.string().min(1).max(64),
@@ -41,8 +48,7 @@ export const announcementSchema = z.object({
   bitsAllocated: text,
   samplesPerPixel: text,
   frames: text,
-  /** Free space of the disks the front writes to. */
-  freeBytes: figure,
+  ...freeSpace,
 });
 export type Announcement = z.output<typeof announcementSchema>;
 
@@ -52,7 +58,7 @@ export const admissionReportSchema = z.object({
   open: z.boolean(),
   /** Why the last image was refused, be it for its own sake or because none is taken. */
   reason: text,
-  freeBytes: figure,
+  ...freeSpace,
   /** Images refused since the front started, for whatever reason. */
   refused: figure,
   /** Seconds since 1970. */

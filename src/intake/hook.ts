@@ -56,7 +56,7 @@ export function createHook(deps: HookDeps): express.Router {
         res.status(503).json({ received: null, reason: `ledger: ${error.code}` });
         return;
       }
-      deps.admission.measured(announcement.front, announcement.freeBytes);
+      deps.admission.measured(announcement);
       const backend = answer.assignments[0]?.backend ?? null;
       const body: HookAnswer = {
         received: announcement.instance,

@@ -91,6 +91,7 @@ describe('announcement', () => {
       samplesPerPixel: '1',
       frames: '3',
       freeBytes: expect.stringMatching(/^\d+$/),
+      freeAt: expect.stringMatching(/^\d+$/),
     });
     expect(announced.headers['authorization']).toBe(`Bearer ${token}`);
     expect(announced.headers['content-type']).toBe('application/json');

@@ -162,6 +162,7 @@ describe('what a front says of its own disk', () => {
     open: false,
     reason: '1 MB free',
     freeBytes: 1_000_000,
+    freeAt: 100,
     refused: 3,
     startedAt: 1,
   };
@@ -180,7 +181,7 @@ describe('what a front says of its own disk', () => {
     now += 5000;
     under.check();
     expect(under.state('a')).toMatchObject({ open: false, since: 1_000_000 });
-    under.reported({ ...said, open: true, refused: 9, freeBytes: 3_000_000 });
+    under.reported({ ...said, open: true, refused: 9, freeBytes: 3_000_000, freeAt: 105 });
     expect(under.state('a')).toEqual({ open: true, reason: null, since: now });
     expect((await metrics.frontFreeBytes.get()).values).toMatchObject([{ value: 3_000_000 }]);
   });
@@ -196,14 +197,20 @@ describe('what a front says of its own disk', () => {
     expect(await refusedBy('b')).toBe(0);
   });
 
-  test('is over when it takes images with distinctly more space', () => {
+  test('is not undone by an announcement that was overtaken', async () => {
     const under = admission();
+    const shown = async () => (await metrics.frontFreeBytes.get()).values.map(({ value }) => value);
+    under.measured({ front: 'a', freeBytes: 9_000_000, freeAt: 98 });
     under.reported(said);
-    under.measured('a', null);
-    under.measured('a', 1_900_000);
+    under.measured({ front: 'a', freeBytes: 9_000_000, freeAt: 99 });
+    under.measured({ front: 'a', freeBytes: null, freeAt: null });
+    expect(await shown()).toEqual([1_000_000]);
     expect(under.state('a').open).toBe(false);
-    under.measured('a', 2_000_000);
-    expect(under.state('a').open).toBe(true);
+    under.measured({ front: 'a', freeBytes: 5_000_000, freeAt: 100 });
+    expect(await shown()).toEqual([5_000_000]);
+    // The front's clock was set.
+    under.measured({ front: 'a', freeBytes: 6_000_000, freeAt: 100 - 86_400 });
+    expect(await shown()).toEqual([6_000_000]);
   });
 
   test('stays true while too much waits, and afterwards', () => {
@@ -223,7 +230,7 @@ describe('what a front says of its own disk', () => {
   test('of a front nobody knows is nothing', () => {
     const under = admission();
     under.reported({ ...said, front: '__proto__' });
-    under.measured('c', 1);
+    under.measured({ front: 'c', freeBytes: 1, freeAt: 1 });
     expect(under.state('c').open).toBe(true);
   });
 });

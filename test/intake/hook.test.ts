@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import express from 'express';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { FreeSpace } from '../../src/intake/admission.ts';
 import type { AdmissionReport } from '../../src/intake/announcement.ts';
 import { createHook } from '../../src/intake/hook.ts';
 import type { Ledger, ReceivedAnswer } from '../../src/ledger/ledger.ts';
@@ -22,7 +23,7 @@ let sockets: Set<Socket>;
 let received: { study: string; answer: ReceivedAnswer }[];
 let beforeTheLedger: () => void;
 let reported: AdmissionReport[];
-let measured: [string, number | null][];
+let measured: FreeSpace[];
 
 beforeEach(async () => {
   dir = await tempDir('hook');
@@ -46,7 +47,7 @@ beforeEach(async () => {
       metrics: createMetrics(),
       admission: {
         reported: (report) => reported.push(report),
-        measured: (front, freeBytes) => measured.push([front, freeBytes]),
+        measured: (found) => measured.push(found),
       },
       onReceived: (study, answer) => received.push({ study, answer }),
     }),
@@ -174,6 +175,7 @@ const report = {
   open: false,
   reason: '12 MB free',
   freeBytes: '12000000',
+  freeAt: '1700000100',
   refused: '7',
   startedAt: '1700000000',
 };
@@ -183,7 +185,9 @@ describe('a report of refused images', () => {
     const answer = await announce(JSON.stringify(report), {}, '/hook/admission');
     expect(answer.status).toBe(200);
     expect(await answer.json()).toEqual({ received: 'front' });
-    expect(reported).toEqual([{ ...report, freeBytes: 12_000_000, refused: 7, startedAt: 1_700_000_000 }]);
+    expect(reported).toEqual([
+      { ...report, freeBytes: 12_000_000, freeAt: 1_700_000_100, refused: 7, startedAt: 1_700_000_000 },
+    ]);
   });
 
   test('with figures that are none says as much as it can', async () => {
@@ -221,5 +225,5 @@ test('free space that is announced with an instance is handed on, and no reason 
     const body = JSON.stringify(announcement(`space-${freeBytes}`, { freeBytes }));
     expect((await announce(body)).status).toBe(200);
   }
-  expect(measured.map(([, bytes]) => bytes)).toEqual([5e9, 4e9, null, null, null, null]);
+  expect(measured.map(({ freeBytes }) => freeBytes)).toEqual([5e9, 4e9, null, null, null, null]);
 });

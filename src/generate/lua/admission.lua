@@ -113,6 +113,7 @@ local function report(reason)
     open = not full,
     reason = short(reason),
     freeBytes = space.bytes,
+    freeAt = space.bytes and space.readAt,
     refused = refused,
     startedAt = startedAt
   }

@@ -7,6 +7,7 @@ local announcing = channel('/hook/stored', 'announcements',
 local freeSpaceEvery = 10
 
 local function announcement(instanceId, tags, metadata, origin)
+  local freeBytes = freeSpace(freeSpaceEvery)
   return {
     front = frontName,
     instance = instanceId,
@@ -25,7 +26,9 @@ local function announcement(instanceId, tags, metadata, origin)
     bitsAllocated = short(tags['BitsAllocated']),
     samplesPerPixel = short(tags['SamplesPerPixel']),
     frames = short(tags['NumberOfFrames']),
-    freeBytes = freeSpace(freeSpaceEvery)
+    freeBytes = freeBytes,
+    -- Announcements may be late: the service must not take this for newer than what it heard from the filter.
+    freeAt = freeBytes and space.readAt
   }
 end
 

@@ -1,0 +1,138 @@
+import { expect, onTestFinished } from 'vitest';
+import { type SendAnswer, sendDicom } from '../support/dicom-sender.ts';
+import { countInstances, type Farm, frontsEmpty, startFarm } from '../support/farm.ts';
+import { smallDisk, testOnSmallDisk } from '../support/small-disk.ts';
+import { makeStudy, type SyntheticInstance, writeInstances } from '../support/synthetic.ts';
+import { tempDir } from '../support/temp.ts';
+import { until } from '../support/wait.ts';
+import { expectDelivered } from './expect.ts';
+
+interface Seen {
+  readonly items: readonly { readonly takesImages: boolean; readonly refusing: string | null }[];
+}
+
+async function setBackends(farm: Farm, state: 'ready' | 'maint'): Promise<void> {
+  for (const name of farm.backends.keys()) {
+    const answer = await farm.service.request(`/api/v1/backends/${name}`, {
+      method: 'PATCH',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ state }),
+    });
+    expect(answer.status).toBe(200);
+  }
+}
+
+/** The figure of a metric of the front. */
+async function metric(farm: Farm, name: string): Promise<number> {
+  const text = await (await farm.service.request('/metrics')).text();
+  return Number(new RegExp(`^${name}\\{front="front"\\} (\\S+)$`, 'm').exec(text)?.[1] ?? Number.NaN);
+}
+
+/** From so many associations at once, until everything was answered or the front has refused for good. */
+async function sendAll(farm: Farm, files: readonly string[], associations: number): Promise<SendAnswer[]> {
+  return sendDicom(files, { port: farm.front.dicomPort, associations, timeoutMs: 60_000 });
+}
+
+/** Every byte of the pixels, not only as many as are there. */
+async function expectTheVeryPixels(farm: Farm, on: string, { file, orthancId }: SyntheticInstance) {
+  const answer = await farm.backend(on).fetch(`/instances/${orthancId}/file`);
+  const stored = Buffer.from(await answer.arrayBuffer());
+  const pixels = file.subarray(file.indexOf(Buffer.from([0xe0, 0x7f, 0x10, 0x00])));
+  expect(stored.subarray(-pixels.length).equals(pixels), `content of ${orthancId}`).toBe(true);
+}
+
+async function expectWholeAndEqual(farm: Farm, acknowledged: readonly SyntheticInstance[]): Promise<void> {
+  const studyOn = await expectDelivered(farm, acknowledged);
+  for (const instance of acknowledged)
+    await expectTheVeryPixels(farm, studyOn.get(instance.studyUid) ?? '', instance);
+}
+
+testOnSmallDisk(
+  import.meta.filename,
+  'a front whose disk fills refuses in time, says so, loses nothing, and takes images again',
+  { timeout: 120_000 },
+  async () => {
+    const disk = await smallDisk(64);
+    onTestFinished(() => disk.remove());
+    await using farm = await startFarm({
+      storage: { front: disk.path },
+      routing: { admission: { minFree: '16 MB' } },
+      orthancConfig: { front: { SyncStorageArea: true } },
+    });
+    await setBackends(farm, 'maint');
+    await using dir = await tempDir();
+    // Together nearly three times the disk, and sent again until the front takes nothing more.
+    const studies = Array.from({ length: 16 }, (_, index) =>
+      makeStudy({ seed: `disk-${index}`, instances: 40, bytes: 256_000 }),
+    );
+    const instances = studies.flatMap((study) => study.instances);
+    const files = await writeInstances(instances, dir.path);
+    const taken = new Set<string>();
+    const statuses = new Set<string | null>();
+    for (let more = true; more; ) {
+      const left = files.filter((file) => !taken.has(file));
+      const answers = await sendAll(farm, left, 10);
+      more = answers.some(({ acknowledged }) => acknowledged);
+      for (const { file, acknowledged, status } of answers) {
+        if (acknowledged) taken.add(file);
+        else statuses.add(status);
+      }
+    }
+    const acknowledged = instances.filter((_, index) => taken.has(files[index] ?? ''));
+    expect(acknowledged.length).toBeGreaterThan(100);
+    expect(acknowledged.length).toBeLessThan(200);
+    expect(statuses).toEqual(new Set(['0xa700']));
+    expect(await countInstances(farm.front)).toBe(acknowledged.length);
+    expect(disk.freeBytes()).toBeGreaterThan(8e6);
+
+    const { items } = await farm.service.get<Seen>('/api/v1/fronts');
+    expect(items).toMatchObject([
+      { takesImages: false, refusing: expect.stringMatching(/MB free on the disk of this front/) },
+    ]);
+    expect(await metric(farm, 'dde_front_takes_images')).toBe(0);
+    expect(await metric(farm, 'dde_front_free_bytes')).toBeGreaterThan(8e6);
+    expect(farm.service.log()).toContain('front refuses new images');
+
+    await setBackends(farm, 'ready');
+    await frontsEmpty(farm);
+    // Senders try again; the first image after the disk has space opens the front.
+    const again = instances.filter((_, index) => !taken.has(files[index] ?? '')).slice(0, 60);
+    const filesAgain = await writeInstances(again, `${dir.path}/again`);
+    await until(async () => (await sendAll(farm, filesAgain, 4)).every((answer) => answer.acknowledged), {
+      what: 'the front to take everything',
+      timeoutMs: 30_000,
+    });
+    await frontsEmpty(farm);
+    expect((await farm.service.get<Seen>('/api/v1/fronts')).items).toMatchObject([
+      { takesImages: true, refusing: null },
+    ]);
+    expect(await metric(farm, 'dde_front_takes_images')).toBe(1);
+    expect(await metric(farm, 'dde_front_refused_images_total')).toBeGreaterThan(0);
+    await expectWholeAndEqual(farm, [...acknowledged, ...again]);
+  },
+);
+
+testOnSmallDisk(
+  import.meta.filename,
+  'while the service is away a front with a nearly full disk refuses by itself',
+  { timeout: 60_000 },
+  async () => {
+    const disk = await smallDisk(48);
+    onTestFinished(() => disk.remove());
+    await using farm = await startFarm({
+      storage: { front: disk.path },
+      routing: { admission: { minFree: '16 MB' } },
+    });
+    await farm.service.kill('SIGKILL');
+    await using dir = await tempDir();
+    const { instances } = makeStudy({ seed: 'disk-alone', instances: 40, bytes: 1_000_000 });
+    const answers = await sendAll(farm, await writeInstances(instances, dir.path), 4);
+    const acknowledged = instances.filter((_, index) => answers[index]?.acknowledged);
+    expect(answers.filter(({ status }) => status === '0xa700').length).toBeGreaterThan(5);
+    expect(acknowledged.length).toBeGreaterThan(5);
+    expect(disk.freeBytes()).toBeGreaterThan(8e6);
+    await farm.service.start();
+    await frontsEmpty(farm);
+    await expectWholeAndEqual(farm, acknowledged);
+  },
+);
