@@ -21,7 +21,7 @@ export interface CliContext {
 
 export interface CliIo {
   /** Absent: nobody can be asked anything. */
-  readonly stdin?: NodeJS.ReadStream;
+  readonly stdin?: NodeJS.ReadableStream & { readonly isTTY?: boolean };
   readonly stdout: Sink;
   readonly stderr: Sink;
   readonly env: NodeJS.ProcessEnv;

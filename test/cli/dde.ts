@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { run } from '../../src/cli/program.ts';
 import type { Farm } from '../support/farm.ts';
@@ -36,6 +37,21 @@ export async function runDde(
     stdout: { write: (some) => (out += some) },
     stderr: { write: (some) => (err += some) },
     env: environmentOf(farm, more),
+    cwd: farm.home,
+  });
+  return { code, out, err };
+}
+
+/** The same at a terminal, at which this is typed. */
+export async function typeDde(farm: Farm, args: readonly string[], answer: string): Promise<Ran> {
+  let out = '';
+  let err = '';
+  const stdin = Object.assign(Readable.from([answer]), { isTTY: true });
+  const code = await run(args, {
+    stdin,
+    stdout: { isTTY: true, columns: 80, write: (some) => (out += some) },
+    stderr: { write: (some) => (err += some) },
+    env: environmentOf(farm, { NO_COLOR: '1' }),
     cwd: farm.home,
   });
   return { code, out, err };

@@ -12,7 +12,7 @@ import {
   withOtherContent,
 } from '../support/synthetic.ts';
 import { until } from '../support/wait.ts';
-import { isNarrow, type Ran, runDde } from './dde.ts';
+import { isNarrow, type Ran, runDde, typeDde } from './dde.ts';
 
 let farm: Farm;
 
@@ -160,7 +160,15 @@ test('quarantine: discarded only after a yes, and recorded', async () => {
   expect(asked.err).toContain('--yes');
   expect(await countInstances(farm.front)).toBe(1);
 
-  expect(await dde('quarantine', 'discard', id, '--yes')).toMatchObject({ code: 0 });
+  // Neither a "no", nor anything that is not "yes", nor the end of the input is a yes.
+  for (const answer of ['no\n', 'y\n', '\n', '']) {
+    const kept = await typeDde(farm, ['quarantine', 'discard', id], answer);
+    expect(kept.code, answer).toBe(1);
+    expect(kept.err).toContain('Nothing was discarded');
+  }
+  expect(await countInstances(farm.front)).toBe(1);
+  const given = await typeDde(farm, ['quarantine', 'discard', id], 'yes\n');
+  expect(given, given.err).toMatchObject({ code: 0 });
   expect(await countInstances(farm.front)).toBe(0);
   expect((await where(study)).instances).toMatchObject({ discarded: 1, quarantined: 0 });
   expect(await lastDeed()).toMatchObject({ action: 'quarantine-discard', target: id });
