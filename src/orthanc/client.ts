@@ -200,6 +200,7 @@ class OrthancClient implements Orthanc {
       path: '/tools/lookup',
       body: studyUid,
       contentType: 'text/plain',
+      repeatable: true,
     };
     const found = await this.asked(request, lookupAnswer, options);
     return found.filter((resource) => resource.Type === 'Study').map((resource) => resource.ID);
@@ -360,9 +361,9 @@ class OrthancClient implements Orthanc {
     const resources: z.output<T>[number][] = [];
     for (let from = 0; from < distinct.length; from += BATCH) {
       const Resources = distinct.slice(from, from + BATCH);
-      const some = await this.post(
-        '/tools/bulk-content',
-        { Resources, Level: level, Metadata: metadata },
+      const body = { Resources, Level: level, Metadata: metadata };
+      const some = await this.asked(
+        { ...jsonRequest('/tools/bulk-content', body), repeatable: true },
         answer,
         options,
       );

@@ -22,6 +22,8 @@ export interface HttpRequest {
   readonly path: string;
   readonly body?: string | Buffer | Readable;
   readonly contentType?: string;
+  /** A POST that only asks: asked once more like a GET. A deletion never: it could meet what was stored again in between. */
+  readonly repeatable?: boolean;
   /** Length of a body that is a stream: announced, so that one that breaks off can never count as whole. */
   readonly bytes?: number;
 }
@@ -279,7 +281,8 @@ export class OrthancHttp {
     try {
       return await this.axios.request<T>(config);
     } catch (error) {
-      if (request.method !== 'GET' || signal.aborted || !wasStale(error)) throw error;
+      if ((request.method !== 'GET' && request.repeatable !== true) || signal.aborted || !wasStale(error))
+        throw error;
       // The server closed the idle connection just as the request went out. Other idle ones may be as old: a new one.
       return await this.axios.request<T>({
         ...config,

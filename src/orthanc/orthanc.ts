@@ -64,8 +64,8 @@ export interface CallOptions {
 export type UploadStatus = 'Success' | 'AlreadyStored';
 
 /**
- * One Orthanc's REST API, the part this project needs. All methods throw `OrthancError`. GETs whose kept-alive connection
- * turned out to be closed are asked once more on a new one; nothing else is retried here.
+ * One Orthanc's REST API, the part this project needs. All methods throw `OrthancError`. What only asks is asked once more on a new
+ * connection when the kept-alive one turned out to be closed; nothing else is retried here.
  */
 export interface Orthanc {
   readonly name: string;

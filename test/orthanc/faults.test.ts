@@ -133,7 +133,7 @@ describe('an Orthanc that fails', () => {
     strange.close();
   });
 
-  it('is asked again for a GET, never for a POST, when the kept-alive connection was closed under it', async () => {
+  it('is asked again, and never told again, when the kept-alive connection was closed under it', async () => {
     const body = '{"CountInstances":1,"TotalDiskSize":"1"}';
     // Each connection serves one request and breaks at the next.
     await using server = await scripted((_request, served) =>

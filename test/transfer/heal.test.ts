@@ -135,7 +135,11 @@ test('nothing is called gone before a later look, and what came late is moved to
   const study = makeStudy({ seed: 'late', instances: 6 });
   await put('orthanc1', study.instances.slice(0, 5));
   leftBehind(study);
-  await healer.sweep();
+  // On a machine that is very busy a connection may break, which is backed off from; never long enough for a second look.
+  for (let turn = 0; turn < 5 && (await held('orthanc1', study)).size > 0; turn++) {
+    await healer.sweep();
+    bench.time.advance(500);
+  }
   expect(await held('orthanc1', study)).toEqual(new Map());
   expect(bench.ledger.formerCopies()[0]).toMatchObject({ state: 'deleting' });
   await put('orthanc1', study.instances.slice(5));
