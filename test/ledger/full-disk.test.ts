@@ -34,11 +34,11 @@ testOnSmallDisk(
     for (const round of ['first', 'second']) {
       await send(`${round}, just before`, 3);
       disk.fill();
-      await send(`${round}, full`, 6);
       const one = acknowledged.at(-1);
       await until(async () => one !== undefined && (await announce(farm, one)) === 503, {
-        what: 'an announcement to be refused',
+        what: 'the rest of the log to be used up, and an announcement to be refused',
       });
+      await send(`${round}, full`, 6);
       expect(await countInstances(farm.front)).toBeGreaterThanOrEqual(60);
       expect(farm.service.running).toBe(true);
       const livez = await farm.service.request('/livez');
