@@ -6,6 +6,7 @@ import { createHousekeeping } from './backends/housekeeping.ts';
 import { createPoller } from './backends/poller.ts';
 import type { BackendPool } from './backends/pool.ts';
 import { createPool } from './backends/pool-live.ts';
+import { steadyClock } from './clock.ts';
 import { createDispatcher } from './decision/dispatcher.ts';
 import { policyNamed } from './decision/policies.ts';
 import { createAdmission } from './intake/admission.ts';
@@ -70,7 +71,13 @@ export interface Service {
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { topology, log } = options;
-  const clock = options.clock ?? Date.now;
+  const clock =
+    options.clock ??
+    steadyClock((byMs) =>
+      log.warn("the machine's clock was set back; the service keeps its own time until it is started anew", {
+        seconds: Math.round(byMs / 1000),
+      }),
+    );
   const random = options.random ?? Math.random;
   const undo: (() => void | Promise<void>)[] = [];
   let grace = 10_000;

@@ -5,6 +5,9 @@ import { formerCopiesSql } from './former-copies.ts';
 import type { IntakeLedger, ReceivedAnswer } from './ledger.ts';
 import { createReleases } from './releases.ts';
 
+/** Nothing is put off for longer than an hour. */
+const farAheadMs = 3_600_000;
+
 export const intakeSql = {
   /** What the study is called by is what was said first; later instances only fill in what was missing. */
   noteStudy: `
@@ -66,6 +69,16 @@ export const intakeSql = {
       AND state <> 'quarantined'`,
   frontsStanding: `
     SELECT front FROM instances WHERE front > ? AND state IN ('held', 'removing', 'quarantined') ORDER BY front LIMIT 1`,
+  /**
+   * Times that lie farther ahead than anything is ever put off come from a clock that has been set back since. Left as they are,
+   * what they belong to would wait until then.
+   */
+  dueFarAhead: `
+    UPDATE deliveries SET not_before = 0
+    WHERE id IN (SELECT d.id FROM backends b CROSS JOIN deliveries d ON d.backend = b.name
+      WHERE d.transfer IS NULL AND d.not_before > 0 AND d.not_before > @now + ${farAheadMs})`,
+  healFarAhead: `UPDATE former_copies SET not_before = 0 WHERE state <> 'conflict' AND not_before > @now + ${farAheadMs}`,
+  newsFromAhead: `UPDATE studies SET last_news_at = @now WHERE last_news_at > @now`,
   /** Those that wait already keep their row, and with it their place in the queue. */
   askAgain: `
     INSERT INTO deliveries (instance, study, copy, epoch, front, backend, bytes, arrived_at, ask_first)
@@ -93,6 +106,9 @@ export function createIntake(connection: Connection): IntakeLedger {
   const frontsStanding = connection.prepare<{ front: string }>(intakeSql.frontsStanding);
   const newRound = connection.prepare(intakeSql.newRound);
   const askAgain = connection.prepare(intakeSql.askAgain);
+  const broughtBack = [intakeSql.dueFarAhead, intakeSql.healFarAhead, intakeSql.newsFromAhead].map((sql) =>
+    connection.prepare(sql),
+  );
   const resumeMoving = connection.prepare(formerCopiesSql.resumeMoving);
   const releases = createReleases(connection);
 
@@ -146,6 +162,7 @@ export function createIntake(connection: Connection): IntakeLedger {
         }
         askAgain.run();
         resumeMoving.run();
+        for (const statement of broughtBack) statement.run({ now });
         return { interruptedTransfers, provenAnew };
       }),
   };

@@ -37,6 +37,8 @@ const indexes: Record<string, readonly string[]> = {
   endRemoval: ['sqlite_autoindex_instances_1'],
   findInstance: ['sqlite_autoindex_instances_1'],
   queueHeld: ['instances_study'],
+  dueFarAhead: ['deliveries_delayed'],
+  newsFromAhead: ['studies_news'],
   unprove: ['instances_study'],
   beginRemoval: ['instances_study'],
   bound: ['studies_held', 'deliveries_study'],
