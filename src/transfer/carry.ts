@@ -4,7 +4,7 @@ import type { Ledger } from '../ledger/ledger.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { type Orthanc, OrthancError } from '../orthanc/orthanc.ts';
-import type { Clock, ConflictPolicy, Delivery, DeliveryOutcome, Transfer } from '../study.ts';
+import type { Assignment, Clock, ConflictPolicy, Delivery, DeliveryOutcome, Transfer } from '../study.ts';
 import { createConclusion } from './conclude.ts';
 import { type Conflicts, createConflicts } from './conflict.ts';
 import { type Ending, endingOf } from './ending.ts';
@@ -122,7 +122,8 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
 
     const fresh = present.filter((d) => !d.askFirst);
     const asked = present.filter((d) => d.askFirst);
-    course.sent = [...(await compare(asked, true)), ...fresh];
+    // A study that was bound anew meanwhile must not be sent after: what arrives there now would be a stray.
+    course.sent = [...(await compare(asked, true)), ...fresh].filter(stillBound(ledger));
     if (course.sent.length === 0) return;
     const each = course.sent.map((d) => sizes.get(d.orthancId) ?? d.bytes);
     course.sentBytes = each.reduce((sum, bytes) => sum + bytes, 0);
@@ -265,6 +266,16 @@ function troubleOf({ transfer, ending, trouble }: Course, error: OrthancError): 
 
 function isAlone(transfer: Transfer): boolean {
   return transfer.deliveries.length === 1 && transfer.deliveries.every((d) => d.attempts > 0);
+}
+
+/** Whether its assignment is the current one still; asked once for each study of a chunk. */
+function stillBound(ledger: Ledger): (delivery: Delivery) => boolean {
+  const known = new Map<string, readonly Assignment[]>();
+  return ({ studyUid, copy, epoch }) => {
+    const assignments = known.get(studyUid) ?? ledger.assignments(studyUid);
+    known.set(studyUid, assignments);
+    return assignments.some((current) => current.copy === copy && current.epoch === epoch);
+  };
 }
 
 /** One that has left the topology is to the images that wait for it like one that does not answer: it may come back. */
