@@ -112,7 +112,7 @@ function backendCard(backend) {
     backend.outSince === null ? '' : ` for ${duration((Date.now() - Date.parse(backend.outSince)) / 1000)}`;
   const [state, className] =
     backend.state !== 'ready'
-      ? [`${backend.state}, ${backend.health}`, 'warn']
+      ? [`${backend.state}, ${backend.health}`, backend.health === 'down' ? 'bad' : 'warn']
       : backend.health === 'up' && backend.breaker !== 'closed'
         ? [`transfers fail${out}`, 'bad']
         : [backend.health + out, { up: 'good', down: 'bad' }[backend.health] ?? 'warn'];

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { Presets, SingleBar } from 'cli-progress';
+import { MultiBar, Presets } from 'cli-progress';
 import type { Command } from 'commander';
 import {
   type EvacuationAnswer,
@@ -27,8 +27,6 @@ interface EvacuateOptions extends ServiceOptions {
 }
 
 const pollMs = 1_000;
-/** In place of the bar, which is drawn again below what is said. */
-const clearLine = '\r\u001b[K';
 /** A service that is being started anew is waited for; one that stays away for longer is said to be. */
 const awayMs = 60_000;
 
@@ -115,23 +113,17 @@ async function watch(
   json: boolean,
 ): Promise<EvacuationAnswer> {
   if (begun.state !== 'running') return begun;
+  const { backend } = begun;
   out.note(
     folded(
-      `${begun.backend} is being evacuated. Ctrl-C ends the watching only; "dde evacuate ${begun.backend} --cancel" stops it.`,
+      `${backend} is being evacuated. Ctrl-C ends the watching only; "dde evacuate ${backend} --cancel" stops it.`,
       out.width,
     ),
   );
-  const bar =
-    out.tty && !json
-      ? new SingleBar(
-          { format: '{bar} {value}/{total} studies, {moved}', barsize: 30, stopOnComplete: false },
-          Presets.shades_classic,
-        )
-      : null;
+  const progress = out.tty && !json ? drawnProgress(begun) : writtenProgress(out);
+  const said = new Set<string>();
   let now = begun;
-  let said: string | null = null;
   let awaySince: number | null = null;
-  bar?.start(begun.studies, begun.moved, { moved: size(begun.movedBytes) ?? '' });
   try {
     while (now.state === 'running') {
       await wait(pollMs);
@@ -144,18 +136,52 @@ async function watch(
         if (performance.now() - awaySince > awayMs) throw error;
         continue;
       }
-      bar?.setTotal(Math.max(now.studies, now.moved));
-      bar?.update(now.moved, { moved: size(now.movedBytes) ?? '' });
-      // A bar shows movement; what holds it up has to be said, once each time.
-      if (now.waiting !== null && now.waiting !== said) {
-        out.note((bar === null ? '' : clearLine) + folded(`It waits: ${now.waiting}`, out.width));
-      }
-      said = now.waiting;
+      progress.show(now);
+      // Reasons come and go with each study; the same one again is no news.
+      if (now.waiting === null || said.has(now.waiting)) continue;
+      said.add(now.waiting);
+      progress.say(folded(`It waits: ${now.waiting}`, out.width));
     }
     return now;
   } finally {
-    bar?.stop();
+    progress.end();
   }
+}
+
+interface Progress {
+  show(evacuation: EvacuationAnswer): void;
+  say(text: string): void;
+  end(): void;
+}
+
+/** A bar of several, because only those can say something above themselves. */
+function drawnProgress(begun: EvacuationAnswer): Progress {
+  const bars = new MultiBar(
+    {
+      format: '{bar} {value}/{total} studies, {moved}',
+      barsize: 30,
+      // Ctrl-C must end this process, and leave the terminal as it was.
+      gracefulExit: false,
+      linewrap: true,
+      hideCursor: false,
+    },
+    Presets.shades_classic,
+  );
+  const moved = ({ movedBytes }: EvacuationAnswer) => ({ moved: size(movedBytes) ?? '' });
+  const bar = bars.create(begun.studies, begun.moved, moved(begun));
+  return {
+    show(now) {
+      bar.setTotal(Math.max(now.studies, now.moved));
+      bar.update(now.moved, moved(now));
+    },
+    say: (text) => bars.log(`${text}\n`),
+    end: () => bars.stop(),
+  };
+}
+
+/** For logs and pipes: what keeps it waiting, and nothing that moves. */
+function writtenProgress(out: CliContext['out']): Progress {
+  return { show: () => undefined, say: (text) => out.note(text), end: () => undefined };
 }
 
 function outcome(evacuation: EvacuationAnswer): string {
