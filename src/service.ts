@@ -29,6 +29,7 @@ import { createFrontRest } from './transfer/front-rest.ts';
 import { createHealer } from './transfer/heal.ts';
 import { createLanes } from './transfer/lanes.ts';
 import { createQuarantineDesk } from './transfer/quarantine.ts';
+import { createSecondLook } from './transfer/second-look.ts';
 import { createSettler } from './transfer/settle.ts';
 
 export interface ServiceOptions {
@@ -194,6 +195,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       },
     });
 
+    const secondLook = createSecondLook({
+      ledger,
+      again: (instance) => quarantine.again(instance),
+      clock,
+      log,
+    });
+    undo.push(() => secondLook.stop());
+
     const settler = createSettler({
       ledger,
       fronts,
@@ -292,6 +301,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     housekeeping.start();
     dispatcher.start();
     settler.start();
+    secondLook.start();
     failover.start();
     healer.start();
     evacuator.start();

@@ -19,7 +19,10 @@ export interface QuarantineDeps {
  * What people decide about instances in quarantine. Each decision is in the audit trail and on disk before anything is deleted,
  * and only one is carried out for an instance at a time: a retry during a release could have the front let go of what was just queued.
  */
-export function createQuarantineDesk(deps: QuarantineDeps): QuarantineDesk {
+export function createQuarantineDesk(deps: QuarantineDeps): QuarantineDesk & {
+  /** Back into the queue, without a person having said so. False: something is being done about it, or it is in quarantine no more. */
+  again(instance: Pick<QuarantinedInstance, 'orthancId' | 'studyUid'>): boolean;
+} {
   const { ledger, clock, log } = deps;
   /** Instances that something is being done about, with their studies. */
   const underWay = new Map<string, string>();
@@ -106,12 +109,22 @@ export function createQuarantineDesk(deps: QuarantineDeps): QuarantineDesk {
     }
   }
 
+  function isUnderWay(studyUid: string, orthancId: string | null): boolean {
+    return [...underWay].some(
+      ([key, study]) => study === studyUid && (orthancId === null || key.endsWith(` ${orthancId}`)),
+    );
+  }
+
   return {
+    again({ orthancId, studyUid }) {
+      if (isUnderWay(studyUid, orthancId)) return false;
+      if (ledger.requeue(studyUid, orthancId, clock()) === 0) return false;
+      deps.onRequeued(studyUid);
+      return true;
+    },
+
     retry({ studyUid, orthancId, who }) {
-      const blocked = [...underWay].some(
-        ([key, study]) => study === studyUid && (orthancId === null || key.endsWith(` ${orthancId}`)),
-      );
-      if (blocked) throw busy(orthancId ?? `an instance of ${studyUid}`);
+      if (isUnderWay(studyUid, orthancId)) throw busy(orthancId ?? `an instance of ${studyUid}`);
       const now = clock();
       const requeued = ledger.requeue(studyUid, orthancId, now);
       if (requeued === 0) {
