@@ -136,6 +136,11 @@ export interface TransferLedger {
    * fronts in `except`. Null: nothing to do.
    */
   claim(backend: string, limits: ClaimLimits, now: EpochMs, except?: ReadonlySet<string>): Transfer | null;
+  /**
+   * Whether `Delivery.ours` is still so. Before the backend is asked to delete: since the claim another front may have delivered the same
+   * instance, whose content would be taken for damage, or the study may have been bound anew.
+   */
+  stillOurs(delivery: Delivery): boolean;
   /** The earliest time a waiting delivery of this backend may be tried; null when there is none. */
   nextAttemptAt(backend: string): EpochMs | null;
   /**

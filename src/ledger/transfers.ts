@@ -4,6 +4,12 @@ import type { Connection } from './connection.ts';
 import type { ClaimLimits, TransferLedger } from './ledger.ts';
 import { createReleases } from './releases.ts';
 
+/** Of delivery `d` of instance `i` under assignment `a`: see `Delivery.ours`. */
+const isOurs = `(a.clean = 1
+        AND NOT EXISTS (SELECT 1 FROM receipts r WHERE r.instance = d.instance AND r.backend = d.backend)
+        AND NOT EXISTS (SELECT 1 FROM moves m WHERE m.study = d.study AND m.orthanc_id = i.orthanc_id AND m.to_backend = d.backend)
+        AND NOT EXISTS (SELECT 1 FROM instances o WHERE o.orthanc_id = i.orthanc_id AND o.front <> i.front))`;
+
 export const transfersSql = {
   /** So many at a time that a claim never waits long; the earliest first. */
   wake: `
@@ -19,14 +25,17 @@ export const transfersSql = {
   ready: `
     SELECT d.id, d.instance, i.orthanc_id AS orthancId, s.uid AS studyUid, d.front, d.backend, d.copy, d.epoch, d.bytes,
       d.attempts, d.ask_first AS askFirst,
-      (a.clean = 1
-        AND NOT EXISTS (SELECT 1 FROM receipts r WHERE r.instance = d.instance AND r.backend = d.backend)
-        AND NOT EXISTS (SELECT 1 FROM moves m WHERE m.study = d.study AND m.orthanc_id = i.orthanc_id AND m.to_backend = d.backend)
-        AND NOT EXISTS (SELECT 1 FROM instances o WHERE o.orthanc_id = i.orthanc_id AND o.front <> i.front)) AS ours
+      ${isOurs} AS ours
     FROM deliveries d CROSS JOIN instances i ON i.id = d.instance CROSS JOIN studies s ON s.id = d.study
       CROSS JOIN assignments a ON a.study = d.study AND a.copy = d.copy AND a.epoch = d.epoch
     WHERE d.backend = @backend AND d.front = @front AND d.transfer IS NULL AND d.not_before = 0 AND d.attempts <= @attempts
     ORDER BY d.id`,
+  /** Numbers of deliveries come again once their rows are gone: what else it was has to agree. */
+  stillOurs: `
+    SELECT 1 FROM deliveries d CROSS JOIN instances i ON i.id = d.instance
+      CROSS JOIN assignments a ON a.study = d.study AND a.copy = d.copy AND a.epoch = d.epoch AND a.ended_at IS NULL
+    WHERE d.id = @id AND d.instance = @instance AND d.copy = @copy AND d.epoch = @epoch AND d.backend = @backend
+      AND d.transfer IS NOT NULL AND ${isOurs}`,
   open: `
     INSERT INTO transfers (front, backend, started_at, instances, bytes) VALUES (@front, @backend, @now, @instances, @bytes)
     RETURNING id`,
@@ -108,6 +117,7 @@ export function createTransfers(connection: Connection): TransferLedger {
     ready: connection.prepare<Omit<Delivery, 'askFirst' | 'ours'> & { askFirst: number; ours: number }>(
       transfersSql.ready,
     ),
+    stillOurs: connection.prepare(transfersSql.stillOurs),
     open: connection.prepare<{ id: number }>(transfersSql.open),
     take: connection.prepare(transfersSql.take),
     anyReady: connection.prepare(transfersSql.anyReady),
@@ -203,6 +213,9 @@ export function createTransfers(connection: Connection): TransferLedger {
         for (const { id } of deliveries) sql.take.run({ transfer: transfer.id, id });
         return { id: transfer.id, front, backend, startedAt: now, deliveries };
       }),
+
+    stillOurs: ({ id, instance, copy, epoch, backend, ours }) =>
+      ours && connection.read(() => sql.stillOurs.get({ id, instance, copy, epoch, backend }) !== undefined),
 
     nextAttemptAt: (backend) =>
       connection.read(() =>

@@ -6,7 +6,7 @@ import { nextTry, retry } from './outcome.ts';
 import type { RefusalCount } from './refusals.ts';
 
 export interface ConflictDeps {
-  readonly ledger: Pick<Ledger, 'addEvent'>;
+  readonly ledger: Pick<Ledger, 'addEvent' | 'stillOurs'>;
   readonly conflict: ConflictPolicy;
   readonly refusals: Pick<RefusalCount, 'damaged'>;
   readonly clock: Clock;
@@ -47,6 +47,8 @@ export function createConflicts(deps: ConflictDeps): Conflicts {
         });
       };
       if (delivery.ours) {
+        // What was so at the claim may not be any more: then it is asked again, as what it is now.
+        if (!ledger.stillOurs(delivery)) return retry('conflict', detail, clock());
         // Whatever the policy is: nobody else's image is there, and a damaged one must not be found by anybody.
         const damage = `arrived at ${backend.name} with other content (MD5 ${md5.backend}) than the front has (MD5 ${md5.front})`;
         note('damaged-in-transit', `${damage}; deleted there`);

@@ -16,7 +16,7 @@ import { backendNames, World } from './world.ts';
 /** How long a farm without faults may take until nothing is left to do. */
 const recoveryMs = 6 * 60_000;
 /** And how long it is watched afterwards: nothing may come back. */
-const calmMs = 30_000;
+const calmMs = 16_000;
 
 export interface Played {
   readonly violations: readonly string[];
@@ -65,6 +65,8 @@ class Player {
   readonly #log: Logger;
   readonly #fates: LedgerFate[] = [];
   #run: Run | null = null;
+  /** One that has died, while its file is still open. */
+  #abandoned: Run | null = null;
   #owner = own;
   #awayMs = 500;
 
@@ -90,11 +92,10 @@ class Player {
   }
 
   async end(): Promise<void> {
-    const run = this.#run;
     this.world.alive = null;
+    const run = this.#run ?? this.#abandoned;
     if (run === null) return;
     this.world.time.kill(run.owner);
-    this.#run = null;
     await run.abandon();
   }
 
@@ -211,7 +212,7 @@ class Player {
     world.time.after(0, owner, () => {
       const run = startRun(world, this.#file, owner, this.#fates, this.#log, () => this.#die());
       this.#run = run;
-      world.alive = { ledger: run.ledger };
+      world.alive = { ledger: run.file };
     });
   }
 
@@ -221,11 +222,15 @@ class Player {
     if (run === null || world.time.isDead(run.owner)) return;
     world.note('the service dies');
     world.time.kill(run.owner);
-    world.alive = null;
     this.#run = null;
-    // Its file is closed once the code that it died in has come to its end.
-    world.time.after(0, own, () => void run.abandon());
-    world.time.after(1 + this.#awayMs, own, () => this.#start());
+    // Until then the world reads in its file where studies are bound.
+    world.time.after(1 + this.#awayMs, own, () => {
+      world.alive = null;
+      void run.abandon();
+      this.#abandoned = null;
+      this.#start();
+    });
+    this.#abandoned = run;
     this.#awayMs = 500;
   }
 

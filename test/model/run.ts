@@ -30,7 +30,7 @@ export const settings = {
   healAfterMs: 12_000,
   stallMs: 4_000,
   lookupTimeoutMs: 400,
-  sampleMs: 1_000,
+  sampleMs: 2_000,
   reconcileMs: 5_000,
   batch: { instances: 3, bytes: 1_000_000 },
   transferTimeout: { baseMs: 20_000, bytesPerSecond: 1_000_000 },
@@ -40,6 +40,8 @@ export const settings = {
 export interface Run {
   readonly owner: number;
   readonly ledger: Ledger;
+  /** The same file, also to be read when the run is dead. */
+  readonly file: Ledger;
   readonly pool: LivePool;
   readonly failover: Failover;
   readonly healer: Healer;
@@ -199,6 +201,7 @@ export function startRun(
   return {
     owner,
     ledger,
+    file: real,
     pool,
     failover,
     healer,

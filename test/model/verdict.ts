@@ -1,3 +1,4 @@
+import type { Ledger, QuarantinedInstance } from '../../src/ledger/ledger.ts';
 import type { Run } from './run.ts';
 import type { World } from './world.ts';
 
@@ -22,7 +23,11 @@ export function leftOver(world: World, { ledger }: Run): string[] {
     for (const one of front.images.values()) {
       const kept = quarantined.get(`${front.name} ${one.id}`);
       if (kept === undefined) left.push(`${one.content} is on ${front.name}`);
-      else if (kept.code === 'conflict' && !hasOther(world, one.id, one.content))
+      else if (
+        kept.code === 'conflict' &&
+        !hasOther(world, one.id, one.content) &&
+        cameThroughHere(ledger, kept)
+      )
         left.push(`${one.content} is in quarantine for a conflict with nothing: ${kept.detail}`);
     }
   }
@@ -54,10 +59,20 @@ export function leftOver(world: World, { ledger }: Run): string[] {
   return left;
 }
 
-/** Other content under this identifier, somewhere: a true conflict. */
+/** Other content under this identifier was there once: a true conflict, whatever has become of it since. */
 function hasOther(world: World, id: string, content: string): boolean {
-  return [...world.backends.values()].some((backend) => {
-    const there = backend.images.get(id)?.content;
-    return there !== undefined && there !== content && !there.endsWith('#');
-  });
+  return [...world.relied.values()].some(({ image }) => image.id === id && image.content !== content);
+}
+
+/**
+ * Whatever its backend has can be nothing but damage on the way: it said that it held nothing when the study was bound to it, and was never
+ * proven to hold this. Only then is a conflict a mistake; in doubt a person is asked.
+ */
+function cameThroughHere(ledger: Ledger, { studyUid, orthancId }: QuarantinedInstance): boolean {
+  const bound = ledger.decisions(studyUid).filter((decision) => decision.backend !== null);
+  const first = bound.find((decision) => decision.epoch === 1);
+  const wasEmpty = first?.considered.some((one) => one.backend === first.backend && one.inputs.held === 0);
+  const seenOnce = ledger.study(studyUid)?.fronts.length === 1;
+  const proven = ledger.receipts(studyUid).some((receipt) => receipt.orthancId === orthancId);
+  return bound.length === 1 && wasEmpty === true && seenOnce && !proven;
 }

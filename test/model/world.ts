@@ -112,7 +112,8 @@ export class World {
     const one = orthanc.images.get(id);
     if (one === undefined) return;
     orthanc.images.delete(id);
-    this.#excuseMissing('an operator deleted it');
+    // Also where it had arrived on a backend already: what is sent again in its place may be another image.
+    this.#excuse(one, 'an operator deleted it');
   }
 
   wipe(orthanc: SimOrthanc): void {
