@@ -1,10 +1,7 @@
-import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
+import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import type { Arrival } from '../study.ts';
 import {
-  errorAnswer,
   idsAnswer,
   instancesAnswer,
   jobsAnswer,
@@ -18,14 +15,14 @@ import {
   studiesAnswer,
   studyStatisticsAnswer,
   systemAnswer,
-  uploadAnswer,
 } from './answers.ts';
-import { type HttpRequest, type OrthancAccess, OrthancHttp, parseJson } from './http.ts';
+import { askFor, orNull } from './ask.ts';
+import { OrthancFiles } from './files.ts';
+import { type HttpRequest, type OrthancAccess, OrthancHttp } from './http.ts';
 import {
   type CallOptions,
   type LoadReading,
   type Orthanc,
-  OrthancError,
   type SystemInfo,
   type UploadStatus,
 } from './orthanc.ts';
@@ -41,10 +38,12 @@ export function createOrthanc(access: OrthancAccess): Orthanc {
 class OrthancClient implements Orthanc {
   readonly name: string;
   private readonly http: OrthancHttp;
+  private readonly files: OrthancFiles;
 
   constructor(access: OrthancAccess) {
     this.name = access.name;
     this.http = new OrthancHttp(access);
+    this.files = new OrthancFiles(this.http);
   }
 
   async system(options?: CallOptions): Promise<SystemInfo> {
@@ -133,53 +132,34 @@ class OrthancClient implements Orthanc {
     return new Map(instances.map((instance) => [instance.ID, instance.FileSize]));
   }
 
-  async md5(id: string, options?: CallOptions): Promise<string | null> {
-    const request: HttpRequest = {
-      method: 'GET',
-      path: `/instances/${encodeURIComponent(id)}/attachments/dicom/md5`,
-    };
-    const answer = await this.http.exchange(request, options);
-    if (answer.status === 404) {
-      if (errorAnswer.safeParse(parseJson(answer.body)).success) return null;
-      // Orthanc says 404 without a word where it holds the instance and recorded no MD5.
-      if (answer.body === '') return await this.hashFile(id, options);
-    }
-    if (answer.status !== 200) throw this.http.failure(request, answer);
-    const md5 = answer.body.trim().toLowerCase();
-    if (!/^[0-9a-f]{32}$/.test(md5)) throw this.http.error('nonsense', request, 'this is no MD5');
-    return md5;
+  md5(id: string, options?: CallOptions): Promise<string | null> {
+    return this.files.md5(id, options);
   }
 
-  async md5s(
+  md5s(
     ids: readonly string[],
     concurrency: number,
     options?: CallOptions,
   ): Promise<ReadonlyMap<string, string | null>> {
-    const found = new Map<string, string | null>();
-    const failed = new AbortController();
-    const signal =
-      options?.signal === undefined ? failed.signal : AbortSignal.any([failed.signal, options.signal]);
-    const waiting = [...new Set(ids)].values();
-    const errors: unknown[] = [];
-    const work = async () => {
-      // One iterator for all: each takes the next id when it is ready for it.
-      for (const id of waiting) {
-        if (failed.signal.aborted) return;
-        try {
-          found.set(id, await this.md5(id, { ...options, signal }));
-        } catch (error) {
-          errors.push(error);
-          failed.abort();
-          return;
-        }
-      }
-    };
-    const workers = Array.from({ length: Math.max(1, Math.min(concurrency, ids.length)) }, work);
-    await Promise.all(workers);
-    // The first is the reason; the others only say that they were stopped for it.
-    const [reason] = errors;
-    if (reason instanceof Error) throw reason;
-    return found;
+    return this.files.md5s(ids, concurrency, options);
+  }
+
+  download(
+    id: string,
+    options?: CallOptions,
+  ): Promise<{ readonly file: Readable; readonly bytes: number } | null> {
+    return this.files.download(id, options);
+  }
+
+  readBack(id: string, options?: CallOptions): Promise<string | null> {
+    return this.files.readBack(id, options);
+  }
+
+  upload(
+    file: Readable | Buffer,
+    options?: CallOptions & { readonly bytes?: number },
+  ): Promise<{ orthancId: string; status: UploadStatus }> {
+    return this.files.upload(file, options);
   }
 
   async studyInstances(studyUid: string, options?: CallOptions): Promise<number> {
@@ -202,7 +182,7 @@ class OrthancClient implements Orthanc {
       contentType: 'text/plain',
       repeatable: true,
     };
-    const found = await this.asked(request, lookupAnswer, options);
+    const found = await askFor(this.http, request, lookupAnswer, options);
     return found.filter((resource) => resource.Type === 'Study').map((resource) => resource.ID);
   }
 
@@ -220,25 +200,6 @@ class OrthancClient implements Orthanc {
     for (let from = 0; from < ids.length; from += BATCH) {
       const some = await this.bulk('Study', ids.slice(from, from + BATCH), studiesAnswer, false, options);
       yield some.map((study) => study.MainDicomTags.StudyInstanceUID);
-    }
-  }
-
-  async download(
-    id: string,
-    options?: CallOptions,
-  ): Promise<{ readonly file: Readable; readonly bytes: number } | null> {
-    const opened = await orNull(this.http.open(fileOf(id), options), ['not-found']);
-    return opened === null ? null : { file: opened.body, bytes: opened.bytes };
-  }
-
-  async readBack(id: string, options?: CallOptions): Promise<string | null> {
-    const hash = createHash('md5');
-    try {
-      await this.http.stream(fileOf(id), (bytes) => void hash.update(bytes), options);
-      return hash.digest('hex');
-    } catch (error) {
-      if (error instanceof OrthancError && isAboutFile(error)) return null;
-      throw error;
     }
   }
 
@@ -300,24 +261,6 @@ class OrthancClient implements Orthanc {
     ]);
   }
 
-  async upload(
-    file: Readable | Buffer,
-    options?: CallOptions & { readonly bytes?: number },
-  ): Promise<{ orthancId: string; status: UploadStatus }> {
-    const bytes = options?.bytes;
-    // Orthanc wants to know the length: without it, the file is read whole first.
-    const body = file instanceof Readable && bytes === undefined ? await buffer(file) : file;
-    const request: HttpRequest = {
-      method: 'POST',
-      path: '/instances',
-      body: body instanceof Readable ? exactly(body, bytes ?? 0) : body,
-      contentType: 'application/dicom',
-      ...(body instanceof Readable && bytes !== undefined ? { bytes } : {}),
-    };
-    const answer = await this.asked(request, uploadAnswer, options);
-    return { orthancId: answer.ID, status: answer.Status };
-  }
-
   async peers(options?: CallOptions): Promise<readonly string[]> {
     return await this.get('/peers', idsAnswer, options);
   }
@@ -339,16 +282,6 @@ class OrthancClient implements Orthanc {
     return text === null ? new Map() : parseMetrics(text);
   }
 
-  private async hashFile(id: string, options?: CallOptions): Promise<string | null> {
-    const hash = createHash('md5');
-    const request: HttpRequest = {
-      method: 'GET',
-      path: `/instances/${encodeURIComponent(id)}/attachments/dicom/data`,
-    };
-    const read = this.http.stream(request, (bytes) => void hash.update(bytes), options).then(() => true);
-    return (await orNull(read, ['not-found'])) === null ? null : hash.digest('hex');
-  }
-
   /** Resources of one level from the index, each asked for once; unknown ones are absent from the answer. */
   private async bulk<T extends z.ZodType<readonly unknown[]>>(
     level: 'Instance' | 'Series' | 'Study',
@@ -362,7 +295,8 @@ class OrthancClient implements Orthanc {
     for (let from = 0; from < distinct.length; from += BATCH) {
       const Resources = distinct.slice(from, from + BATCH);
       const body = { Resources, Level: level, Metadata: metadata };
-      const some = await this.asked(
+      const some = await askFor(
+        this.http,
         { ...jsonRequest('/tools/bulk-content', body), repeatable: true },
         answer,
         options,
@@ -377,7 +311,7 @@ class OrthancClient implements Orthanc {
     answer: T,
     options?: CallOptions,
   ): Promise<z.output<T>> {
-    return await this.asked({ method: 'GET', path }, answer, options);
+    return await askFor(this.http, { method: 'GET', path }, answer, options);
   }
 
   private async post<T extends z.ZodType>(
@@ -386,76 +320,16 @@ class OrthancClient implements Orthanc {
     answer: T,
     options?: CallOptions,
   ): Promise<z.output<T>> {
-    return await this.asked(jsonRequest(path, body), answer, options);
+    return await askFor(this.http, jsonRequest(path, body), answer, options);
   }
-
-  private async asked<T extends z.ZodType>(
-    request: HttpRequest,
-    answer: T,
-    options?: CallOptions,
-  ): Promise<z.output<T>> {
-    const parsed = answer.safeParse(parseJson(await this.http.ask(request, options)));
-    if (parsed.success) return parsed.data;
-    // Where it differs, not what stands there: an answer may hold a patient's name.
-    const where = parsed.error.issues
-      .map((issue) => `${issue.path.join('.') || 'answer'} ${issue.code}`)
-      .slice(0, 3);
-    throw this.http.error('nonsense', request, `not the answer to this question (${where.join(', ')})`);
-  }
-}
-
-function fileOf(id: string): HttpRequest {
-  return { method: 'GET', path: `/instances/${encodeURIComponent(id)}/file` };
-}
-
-/** Orthanc's numbers for: beyond the end, no such item, no such file, bad file, no such resource, another MD5 than recorded. */
-const fileErrors: ReadonlySet<number> = new Set([3, 7, 13, 15, 17, 20]);
-
-/**
- * Whether an Orthanc's error, when asked for a file, is about that file: missing, cut off, not what was stored, or not held. Its
- * database, its memory and whatever stands before it say nothing about a file. From 2000 to 2099 are those of files and folders.
- */
-function isAboutFile({ code, status, orthancStatus }: OrthancError): boolean {
-  if (code === 'not-found') return true;
-  if (orthancStatus === null || (status !== 400 && status !== 500)) return false;
-  return fileErrors.has(orthancStatus) || (orthancStatus >= 2000 && orthancStatus < 2100);
 }
 
 function sameAddress(one: string, other: string): boolean {
   return one.replace(/\/+$/, '') === other.replace(/\/+$/, '');
 }
 
-/**
- * Passes a file on, and fails where it has another length than was announced: the other side would wait for the rest for ever,
- * or take what is too much for the next request.
- */
-function exactly(file: Readable, bytes: number): Readable {
-  async function* counted(): AsyncGenerator<unknown, void, undefined> {
-    let passed = 0;
-    for await (const piece of file) {
-      passed += Buffer.isBuffer(piece) ? piece.length : Buffer.byteLength(String(piece));
-      if (passed > bytes) break;
-      yield piece;
-    }
-    if (passed !== bytes) throw new Error(`a file of another length than the ${bytes} bytes announced`);
-  }
-  const passing = Readable.from(counted(), { objectMode: false });
-  passing.once('close', () => file.destroy());
-  return passing;
-}
-
 function jsonRequest(path: string, body: unknown): HttpRequest {
   return { method: 'POST', path, body: JSON.stringify(body), contentType: 'application/json' };
-}
-
-/** Null for these failures; all others are thrown. */
-async function orNull<T>(call: Promise<T>, codes: readonly OrthancError['code'][]): Promise<T | null> {
-  try {
-    return await call;
-  } catch (error) {
-    if (error instanceof OrthancError && codes.includes(error.code)) return null;
-    throw error;
-  }
 }
 
 function byId<T extends { readonly ID: string }>(resources: readonly T[]): Map<string, T> {
