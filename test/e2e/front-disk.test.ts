@@ -1,6 +1,7 @@
 import { expect, onTestFinished } from 'vitest';
 import { type SendAnswer, sendDicom } from '../support/dicom-sender.ts';
 import { countInstances, type Farm, frontsEmpty, startFarm } from '../support/farm.ts';
+import type { OrthancProcess } from '../support/orthanc-process.ts';
 import { smallDisk, testOnSmallDisk } from '../support/small-disk.ts';
 import { makeStudy, type SyntheticInstance, writeInstances } from '../support/synthetic.ts';
 import { tempDir } from '../support/temp.ts';
@@ -33,18 +34,20 @@ async function sendAll(farm: Farm, files: readonly string[], associations: numbe
   return sendDicom(files, { port: farm.front.dicomPort, associations, timeoutMs: 60_000 });
 }
 
-/** Every byte of the pixels, not only as many as are there. */
-async function expectTheVeryPixels(farm: Farm, on: string, { file, orthancId }: SyntheticInstance) {
-  const answer = await farm.backend(on).fetch(`/instances/${orthancId}/file`);
+/** Every byte of the pixels is there, not only as many as there are. */
+async function isWhole(orthanc: OrthancProcess, { file, orthancId }: SyntheticInstance): Promise<boolean> {
+  const answer = await orthanc.fetch(`/instances/${orthancId}/file`);
   const stored = Buffer.from(await answer.arrayBuffer());
   const pixels = file.subarray(file.indexOf(Buffer.from([0xe0, 0x7f, 0x10, 0x00])));
-  expect(stored.subarray(-pixels.length).equals(pixels), `content of ${orthancId}`).toBe(true);
+  return answer.ok && stored.subarray(-pixels.length).equals(pixels);
 }
 
 async function expectWholeAndEqual(farm: Farm, acknowledged: readonly SyntheticInstance[]): Promise<void> {
   const studyOn = await expectDelivered(farm, acknowledged);
-  for (const instance of acknowledged)
-    await expectTheVeryPixels(farm, studyOn.get(instance.studyUid) ?? '', instance);
+  for (const instance of acknowledged) {
+    const backend = farm.backend(studyOn.get(instance.studyUid) ?? '');
+    expect(await isWhole(backend, instance), `content of ${instance.orthancId}`).toBe(true);
+  }
 }
 
 testOnSmallDisk(
@@ -134,5 +137,46 @@ testOnSmallDisk(
     await farm.service.start();
     await frontsEmpty(farm);
     await expectWholeAndEqual(farm, acknowledged);
+  },
+);
+
+testOnSmallDisk(
+  import.meta.filename,
+  'with no limit at all, what a full disk has damaged never counts as delivered and stays on the front',
+  { timeout: 120_000 },
+  async () => {
+    const disk = await smallDisk(24);
+    onTestFinished(() => disk.remove());
+    await using farm = await startFarm({
+      storage: { front: disk.path },
+      routing: { admission: { minFree: 'none' } },
+      orthancConfig: { front: { SyncStorageArea: true } },
+    });
+    await setBackends(farm, 'maint');
+    disk.fill(4_000_000);
+    await using dir = await tempDir();
+    // The smaller the file, the more of it is in the last page, whose loss nobody notices.
+    const instances = Array.from({ length: 10 }, (_, index) =>
+      makeStudy({ seed: `no-limit-${index}`, instances: 60, bytes: index % 2 === 0 ? 1500 : 20_000 }),
+    ).flatMap((study) => study.instances);
+    const answers = await sendAll(farm, await writeInstances(instances, dir.path), 8);
+    expect(answers.some(({ status }) => status === '0xa700')).toBe(true);
+    const acknowledged = instances.filter((_, index) => answers[index]?.acknowledged);
+    disk.free();
+    const healthy: SyntheticInstance[] = [];
+    for (const instance of acknowledged) if (await isWhole(farm.front, instance)) healthy.push(instance);
+    const damaged = acknowledged.filter((instance) => !healthy.includes(instance));
+    expect(healthy.length).toBeGreaterThan(damaged.length);
+
+    await setBackends(farm, 'ready');
+    await until(
+      async () => {
+        await expectWholeAndEqual(farm, healthy);
+        return true;
+      },
+      { what: 'everything that is whole to be delivered', timeoutMs: 60_000, intervalMs: 500 },
+    );
+    for (const { orthancId } of damaged)
+      expect((await farm.front.fetch(`/instances/${orthancId}`)).status).toBe(200);
   },
 );
