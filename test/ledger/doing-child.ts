@@ -22,7 +22,7 @@ const write = (count: number): void => {
   ledger.receivedMany(arrivals, number);
   ledger.decide(placing('b1', { studyUid: `1.2.${number >> 7}` }));
 };
-write(5000);
+write(1500);
 switch (what) {
   case 'backup':
     say();
