@@ -90,8 +90,8 @@ test('rebind: the study moves whole, what it left is shown until it is gone, and
   });
   expect(await where(study)).toMatchObject({ state: 'removed', backend: target, formerCopies: [] });
   const there = await holdings(farm.backend(target));
-  expect(study.instances.filter(({ orthancId }) => !there.has(orthancId))).toEqual([]);
-  expect(await countInstances(farm.backend(backend ?? ''))).toBe(0);
+  const left = await holdings(farm.backend(backend ?? ''));
+  expect(study.instances.filter(({ orthancId }) => !there.has(orthancId) || left.has(orthancId))).toEqual([]);
   const explained = await dde('explain', study.studyUid);
   expect(explained.out).toContain(`rebound on ${target}`);
 
