@@ -1,11 +1,9 @@
-import type { Database, Statement } from 'better-sqlite3';
 import { expect } from 'vitest';
-import { provenNow } from '../../src/ledger/assignments.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import type { DeliveryOutcome, FormerCopy, Transfer } from '../../src/study.ts';
 import { arrivalOf, placing, wide } from './driving.ts';
-import { never } from './invariants.ts';
-import { instances, type Step, studies } from './model-steps.ts';
+import type { Eye } from './model-eye.ts';
+import { type Step, studies } from './model-steps.ts';
 import { backends, md5Of, orthancId, uid, World } from './model-world.ts';
 
 const fronts = ['front1', 'front2'];
@@ -18,15 +16,13 @@ export class Driver {
   readonly world = new World();
   readonly transfers: Transfer[] = [];
   readonly received = new Set<number>();
-  #seen: readonly FormerCopy[] = [];
   removals = 0;
   rebinds = 0;
   readonly ledger: Ledger;
-  readonly #eye: Database;
-  readonly #counting = new Map<string, Statement<unknown[], { n: number }>>();
-  constructor(ledger: Ledger, eye: Database) {
+  readonly eye: Eye;
+  constructor(ledger: Ledger, eye: Eye) {
     this.ledger = ledger;
-    this.#eye = eye;
+    this.eye = eye;
   }
 
   take(step: Step): void {
@@ -59,7 +55,7 @@ export class Driver {
       case 'recover':
         return this.#recover();
       case 'rebind':
-        return this.#rebind(step);
+        return this.#bindAnew(uid(step.study), step.copy, backendOf(step.backend), step.late, step.asked);
       case 'quarantineRefused':
         if (ledger.study(uid(step.study)) !== null) ledger.quarantineRefused(uid(step.study), 'nobody', now);
         return;
@@ -68,13 +64,12 @@ export class Driver {
         if (world.of(uid(step.study), backendOf(step.backend)).length > 0)
           ledger.noteFormer(uid(step.study), backendOf(step.backend), 'found there', now);
         return;
-      case 'listFormer':
-        this.#seen = ledger.healable(now, 10);
-        return;
       case 'heal': {
-        const rows = this.#seen.length > 0 ? this.#seen : ledger.healable(now, 10);
+        const rows = ledger.healable(now, 10);
         const row = rows[step.row % Math.max(1, rows.length)];
-        if (row !== undefined) world.heal(ledger, row, step.upTo, now);
+        if (row === undefined) return;
+        if (step.meanwhile !== null) this.#bindAnew(row.studyUid, row.copy, backendOf(step.meanwhile));
+        world.heal(ledger, row, step.upTo, now);
         return;
       }
       case 'formerLater':
@@ -103,10 +98,10 @@ export class Driver {
   /** All that can end by itself ends: delivered, let go of, and put together again. */
   finish(): void {
     this.#recover();
-    for (const transfer of [...this.world.open]) this.#arriveAll(transfer);
+    for (const transfer of this.world.open) this.#arriveAll(transfer);
     for (let round = 0; round < 20; round += 1) {
       const rest = `SELECT (SELECT count(*) FROM studies WHERE held > 0) + (SELECT count(*) FROM former_copies) AS n`;
-      if (round > 0 && this.count(rest) === 0) return;
+      if (round > 0 && this.eye.count(rest) === 0) return;
       this.now += 10_000;
       for (const { studyUid, copy } of this.ledger.unplaced(10)) {
         for (const backend of backends)
@@ -147,8 +142,8 @@ export class Driver {
     if (row !== undefined) act(row);
   }
 
-  #isClean(number: number, backend: string, asked: boolean): boolean {
-    return asked && this.world.of(uid(number), backend).length === 0;
+  #isClean(studyUid: string, backend: string, asked: boolean): boolean {
+    return asked && this.world.of(studyUid, backend).length === 0;
   }
 
   #decide(step: Extract<Step, { do: 'decide' }>): void {
@@ -168,7 +163,7 @@ export class Driver {
             studyUid,
             copy,
             at: now,
-            clean: this.#isClean(step.study, backend, step.asked),
+            clean: this.#isClean(studyUid, backend, step.asked),
           }),
     );
     if (before !== undefined) expect(after).toEqual(before);
@@ -212,9 +207,9 @@ export class Driver {
       // 10: forgotten by the caller
     }
     this.#end(transfer, outcomes);
-    const rows = this.#rows();
+    const rows = this.eye.rows();
     this.#end(transfer, outcomes);
-    expect(this.#rows()).toEqual(rows);
+    expect(this.eye.rows()).toEqual(rows);
     // Kept sometimes, so that its answer comes a third time, much later.
     if (!again) this.transfers.splice(place, 1);
   }
@@ -230,19 +225,18 @@ export class Driver {
     this.ledger.conclude(transfer.id, end, outcomes);
   }
 
-  #rebind(step: Extract<Step, { do: 'rebind' }>): void {
+  #bindAnew(studyUid: string, copy: number, backend: string, late = false, asked = false): void {
     const { ledger, now } = this;
-    const [studyUid, backend, { copy }] = [uid(step.study), backendOf(step.backend), step];
     const before = ledger.assignments(studyUid);
     const current = before.find((assignment) => assignment.copy === copy);
     if (current === undefined) return;
     const formers = ledger.formerCopies({ studyUid });
     const possible =
-      !step.late &&
+      !late &&
       before.every((assignment) => assignment.backend !== backend) &&
       !formers.some((former) => former.backend === backend && former.state === 'deleting');
-    const expectedEpoch = step.late ? current.epoch - 1 : current.epoch;
-    const clean = this.#isClean(step.study, backend, step.asked);
+    const expectedEpoch = late ? current.epoch - 1 : current.epoch;
+    const clean = this.#isClean(studyUid, backend, asked);
     const after = ledger.rebind({
       ...placing(backend, { studyUid, copy, at: now, kind: 'rebound', clean }),
       expectedEpoch,
@@ -270,103 +264,28 @@ export class Driver {
 
   #recover(): void {
     this.ledger.recover(this.now);
-    expect(this.count(`SELECT count(*) n FROM instances i WHERE state = 'held' AND proven = 1`)).toBe(0);
-    expect(this.count(`SELECT count(*) n FROM transfers WHERE ended_at IS NULL`)).toBe(0);
-    expect(this.count(`SELECT count(*) n FROM former_copies WHERE state = 'moving'`)).toBe(0);
+    expect(this.eye.count(`SELECT count(*) n FROM instances i WHERE state = 'held' AND proven = 1`)).toBe(0);
+    expect(this.eye.count(`SELECT count(*) n FROM transfers WHERE ended_at IS NULL`)).toBe(0);
+    expect(this.eye.count(`SELECT count(*) n FROM former_copies WHERE state = 'moving'`)).toBe(0);
   }
 
-  #remove(studyUid: string, before: number, end: 'removed' | 'failed' | 'dies'): void {
+  #remove(studyUid: string, before: number, end: Extract<Step, { do: 'remove' }>['end']): void {
     const { ledger, now } = this;
     const study = ledger.study(studyUid);
     const settled = ledger.settled(before, 10).includes(studyUid);
-    const fit = this.#eye
-      .prepare<unknown[], { orthanc_id: string }>(
-        `SELECT orthanc_id FROM instances i JOIN studies s ON s.id = i.study WHERE s.uid = ? AND i.state = 'held' AND ${provenNow}`,
-      )
-      .all(studyUid);
+    const fit = this.eye.fit(studyUid);
     const taken = ledger.beginRemoval(studyUid, before, now);
     expect(taken.length > 0).toBe(settled);
     this.removals += taken.length;
     if (settled) {
       expect(study?.lastNewsAt).toBeLessThanOrEqual(before);
-      expect(new Set(taken.flatMap((part) => part.orthancIds))).toEqual(
-        new Set(fit.map((row) => row.orthanc_id)),
-      );
+      expect(new Set(taken.flatMap((part) => part.orthancIds))).toEqual(new Set(fit));
     }
     for (const { front, orthancIds } of taken) {
       if (end === 'removed') ledger.removed(front, orthancIds, now);
-      if (end === 'failed') ledger.removalFailed(front, orthancIds, now);
+      if (end === 'rebound') for (const backend of backends) this.#bindAnew(studyUid, 0, backend);
+      if (end === 'failed' || end === 'rebound') ledger.removalFailed(front, orthancIds, now);
     }
-  }
-
-  check(): void {
-    for (const [what, sql] of Object.entries(never)) expect(this.count(sql), what).toBe(0);
-    const { ledger } = this;
-    const queue = ledger.queue();
-    expect(
-      queue.backends.map(({ backend, studies: of, instances: waiting, bytes, oldestAt }) => {
-        return { backend, studies: of, instances: waiting, bytes, oldestAt };
-      }),
-    ).toEqual(ledger.loads());
-    expect(queue.formerCopies).toBe(ledger.formerCopies().length);
-    expect(this.count('SELECT count(*) n FROM instances')).toBe(this.received.size);
-    for (const { backend, refusedBy } of ledger.refusedStudies()) expect(refusedBy).toContain(backend);
-    this.#checkBound();
-    this.#checkNothingLost();
-  }
-
-  #checkBound(): void {
-    const listed = backends.flatMap((backend) => this.ledger.bound(backend));
-    expect(listed.length).toBe(
-      this.count(
-        `SELECT count(*) n FROM assignments a JOIN studies s ON s.id = a.study WHERE a.ended_at IS NULL AND s.held > 0`,
-      ),
-    );
-    expect(listed.reduce((sum, study) => sum + study.unproven, 0)).toBe(
-      this.count('SELECT count(*) n FROM deliveries'),
-    );
-    for (const { unproven, waitingSince } of listed) expect(waitingSince !== null).toBe(unproven > 0);
-  }
-
-  /** What the ledger calls removed, and nobody gave up, is on a backend. */
-  #checkNothingLost(): void {
-    const removed = this.#eye
-      .prepare<unknown[], { id: string }>(
-        `SELECT orthanc_id AS id FROM instances WHERE state = 'removed' AND discarded = 0`,
-      )
-      .all();
-    for (const { id } of removed) expect(this.world.somewhere(id), `${id} is somewhere`).toBe(true);
-  }
-
-  /** After `finish`: nothing is under way, and no study is anywhere but where it is bound, or where a person sent it. */
-  checkFinished(): void {
-    this.check();
-    expect(this.count('SELECT count(*) n FROM deliveries')).toBe(0);
-    expect(this.count(`SELECT count(*) n FROM instances WHERE state = 'removing'`)).toBe(0);
-    expect(this.ledger.formerCopies()).toEqual([]);
-    for (let number = 0; number < instances; number += 1) {
-      const id = orthancId(number);
-      const bound = this.ledger.assignments(uid(number % 2)).map((assignment) => assignment.backend);
-      const strays = backends.filter(
-        (backend) =>
-          this.world.holds(backend, id) &&
-          !bound.includes(backend) &&
-          !this.world.cameOtherwise.has(`${backend} ${id}`),
-      );
-      expect(strays, `${id} beside ${bound.join(', ')}`).toEqual([]);
-    }
-  }
-
-  count(sql: string): number {
-    const counting = this.#counting.get(sql) ?? this.#eye.prepare<unknown[], { n: number }>(sql);
-    this.#counting.set(sql, counting);
-    return counting.get()?.n ?? -1;
-  }
-
-  #rows(): unknown[] {
-    return ['instances', 'deliveries', 'receipts', 'transfers', 'studies', 'refusals'].map((table) =>
-      this.#eye.prepare(`SELECT * FROM ${table}`).all(),
-    );
   }
 }
 

@@ -22,7 +22,8 @@ export type Step =
       readonly do: 'remove';
       readonly study: number;
       readonly wait: number;
-      readonly end: 'removed' | 'failed' | 'dies';
+      /** `rebound`: bound anew while the front is being asked, which then says no. */
+      readonly end: 'removed' | 'failed' | 'dies' | 'rebound';
     }
   | { readonly do: 'answerRemoval'; readonly instances: readonly number[]; readonly removed: boolean }
   /** Everything that may be sent is sent and proven, so that walks get as far as removals. */
@@ -40,9 +41,13 @@ export type Step =
   | { readonly do: 'quarantineRefused'; readonly study: number }
   /** Somebody finds something of the study on a backend. */
   | { readonly do: 'find'; readonly study: number; readonly backend: number }
-  /** The healer lists what there is to do; what it saw may be long out of date when it acts. */
-  | { readonly do: 'listFormer' }
-  | { readonly do: 'heal'; readonly row: number; readonly upTo: HealStage }
+  /** What the healer saw may be out of date when it acts: the study may be bound anew meanwhile. */
+  | {
+      readonly do: 'heal';
+      readonly row: number;
+      readonly meanwhile: number | null;
+      readonly upTo: HealStage;
+    }
   | { readonly do: 'formerLater'; readonly row: number; readonly state: 'waiting' | 'conflict' }
   | { readonly do: 'settleConflict'; readonly row: number }
   | { readonly do: 'doubt'; readonly study: number; readonly instances: readonly number[] }
@@ -83,7 +88,14 @@ const weighted: readonly (readonly [number, fc.Arbitrary<Step>])[] = [
     }),
   ],
   [1, step('absent', { instances: fc.array(instance, { maxLength: 3 }) })],
-  [4, step('remove', { study, wait: fc.nat(3), end: fc.constantFrom('removed', 'failed', 'dies') })],
+  [
+    4,
+    step('remove', {
+      study,
+      wait: fc.nat(3),
+      end: fc.constantFrom('removed', 'removed', 'failed', 'dies', 'rebound'),
+    }),
+  ],
   [1, step('answerRemoval', { instances: fc.array(instance, { maxLength: 4 }), removed: fc.boolean() })],
   [4, fc.constant({ do: 'deliver' })],
   [1, fc.constant({ do: 'recover' })],
@@ -99,11 +111,11 @@ const weighted: readonly (readonly [number, fc.Arbitrary<Step>])[] = [
   ],
   [1, step('quarantineRefused', { study })],
   [1, step('find', { study, backend })],
-  [2, fc.constant({ do: 'listFormer' })],
   [
     8,
     step('heal', {
       row: fc.nat(5),
+      meanwhile: fc.constantFrom(null, null, 0, 1, 2),
       upTo: fc.constantFrom('moving', 'copied', 'proven', 'begun', 'deleted', 'gone', 'gone', 'gone', 'gone'),
     }),
   ],

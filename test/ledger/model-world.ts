@@ -56,7 +56,7 @@ export class World {
     if (upTo === 'copied') return;
     ledger.formerProven(
       id,
-      there.map((orthancId) => ({ orthancId, md5: md5Of(orthancId), bytes: 1 })),
+      there.map((one) => ({ orthancId: one, md5: md5Of(one), bytes: 1 })),
       now,
     );
     if (upTo === 'proven') return;

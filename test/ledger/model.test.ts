@@ -1,10 +1,11 @@
-import BetterSqlite3 from 'better-sqlite3';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { openLedger } from '../../src/ledger/open.ts';
 import { tempDir } from '../support/temp.ts';
 import { Driver } from './model-driver.ts';
+import { Eye } from './model-eye.ts';
 import { anyStep } from './model-steps.ts';
+import { check, checkFinished } from './model-verdict.ts';
 
 test('whatever comes in whatever order, what must hold holds, and in the end every study is where it is bound', async () => {
   await using folder = await tempDir('model');
@@ -14,20 +15,19 @@ test('whatever comes in whatever order, what must hold holds, and in the end eve
     fc.asyncProperty(fc.array(anyStep, { minLength: 20, maxLength: 160, size: 'max' }), async (steps) => {
       run += 1;
       const file = `${folder.path}/${run}.db`;
-      const eye = new BetterSqlite3(file);
-      const driver = new Driver(openLedger(file), eye);
+      const driver = new Driver(openLedger(file), new Eye(file));
       try {
         for (const next of steps) {
           driver.take(next);
-          driver.check();
+          check(driver);
         }
         driver.finish();
-        driver.checkFinished();
+        checkFinished(driver);
         seen.removals += driver.removals;
         seen.rebinds += driver.rebinds;
         seen.healed += driver.world.healed;
       } finally {
-        eye.close();
+        driver.eye.close();
         await driver.ledger.close();
       }
     }),
