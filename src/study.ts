@@ -121,9 +121,12 @@ export interface Delivery {
   readonly askFirst: boolean;
   /**
    * Whatever the backend holds under this identifier came through this service: it held nothing of the study when the study
-   * was bound to it, and has never been proven to hold this instance. Other content there is damage, no conflict.
+   * was bound to it, and has never been proven to hold this instance. Other content there is damage, no conflict, if those in
+   * `alsoOn` have what this front has.
    */
   readonly ours: boolean;
+  /** Other fronts that hold an instance of this identifier: theirs may be what the backend was given. */
+  readonly alsoOn: readonly string[];
 }
 
 /** A peer-store job: a chunk of deliveries from one front to one backend. */

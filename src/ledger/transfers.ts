@@ -8,7 +8,10 @@ import { createReleases } from './releases.ts';
 const isOurs = `(a.clean = 1
         AND NOT EXISTS (SELECT 1 FROM receipts r WHERE r.instance = d.instance AND r.backend = d.backend)
         AND NOT EXISTS (SELECT 1 FROM moves m WHERE m.study = d.study AND m.orthanc_id = i.orthanc_id AND m.to_backend = d.backend)
-        AND NOT EXISTS (SELECT 1 FROM instances o WHERE o.orthanc_id = i.orthanc_id AND o.front <> i.front))`;
+        AND NOT EXISTS (SELECT 1 FROM instances o WHERE o.orthanc_id = i.orthanc_id AND o.front <> i.front
+          AND (o.state NOT IN ('held', 'quarantined') OR EXISTS (SELECT 1 FROM receipts r WHERE r.instance = o.id AND r.backend = d.backend))))`;
+const alsoOn = `(SELECT json_group_array(o.front) FROM instances o WHERE o.orthanc_id = i.orthanc_id AND o.front <> i.front
+        AND o.state IN ('held', 'quarantined'))`;
 
 export const transfersSql = {
   /** So many at a time that a claim never waits long; the earliest first. */
@@ -25,7 +28,7 @@ export const transfersSql = {
   ready: `
     SELECT d.id, d.instance, i.orthanc_id AS orthancId, s.uid AS studyUid, d.front, d.backend, d.copy, d.epoch, d.bytes,
       d.attempts, d.ask_first AS askFirst,
-      ${isOurs} AS ours
+      ${isOurs} AS ours, ${alsoOn} AS alsoOn
     FROM deliveries d CROSS JOIN instances i ON i.id = d.instance CROSS JOIN studies s ON s.id = d.study
       CROSS JOIN assignments a ON a.study = d.study AND a.copy = d.copy AND a.epoch = d.epoch
     WHERE d.backend = @backend AND d.front = @front AND d.transfer IS NULL AND d.not_before = 0 AND d.attempts <= @attempts
@@ -114,9 +117,9 @@ export function createTransfers(connection: Connection): TransferLedger {
   const sql = {
     wake: connection.prepare(transfersSql.wake),
     oldestOfNextFront: connection.prepare<{ front: string; id: number }>(transfersSql.oldestOfNextFront),
-    ready: connection.prepare<Omit<Delivery, 'askFirst' | 'ours'> & { askFirst: number; ours: number }>(
-      transfersSql.ready,
-    ),
+    ready: connection.prepare<
+      Omit<Delivery, 'askFirst' | 'ours' | 'alsoOn'> & { askFirst: number; ours: number; alsoOn: string }
+    >(transfersSql.ready),
     stillOurs: connection.prepare(transfersSql.stillOurs),
     open: connection.prepare<{ id: number }>(transfersSql.open),
     take: connection.prepare(transfersSql.take),
@@ -164,7 +167,7 @@ export function createTransfers(connection: Connection): TransferLedger {
       room = Math.min(room, Math.floor(limits.instances / 4 ** row.attempts));
       bytes += row.bytes;
       if (taken.length > 0 && (taken.length >= room || bytes > limits.bytes)) break;
-      taken.push({ ...row, askFirst: row.askFirst === 1, ours: row.ours === 1 });
+      taken.push({ ...row, askFirst: row.askFirst === 1, ours: row.ours === 1, alsoOn: namesIn(row.alsoOn) });
       if (taken.length >= room) break;
     }
     return taken;
@@ -274,4 +277,9 @@ export function createTransfers(connection: Connection): TransferLedger {
       });
     },
   };
+}
+
+function namesIn(json: string): string[] {
+  const names: unknown = JSON.parse(json);
+  return Array.isArray(names) ? names.filter((name) => typeof name === 'string') : [];
 }

@@ -1,12 +1,13 @@
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Logger } from '../log.ts';
-import type { Orthanc } from '../orthanc/orthanc.ts';
+import { type Orthanc, OrthancError } from '../orthanc/orthanc.ts';
 import type { Clock, ConflictPolicy, Delivery, DeliveryOutcome } from '../study.ts';
 import { nextTry, retry } from './outcome.ts';
 import type { RefusalCount } from './refusals.ts';
 
 export interface ConflictDeps {
   readonly ledger: Pick<Ledger, 'addEvent' | 'stillOurs'>;
+  readonly fronts: ReadonlyMap<string, Pick<Orthanc, 'md5'>>;
   readonly conflict: ConflictPolicy;
   readonly refusals: Pick<RefusalCount, 'damaged'>;
   readonly clock: Clock;
@@ -35,6 +36,27 @@ export interface Conflicts {
 
 export function createConflicts(deps: ConflictDeps): Conflicts {
   const { ledger, conflict, refusals, clock, log } = deps;
+
+  /**
+   * Whether each other front that holds the instance has this content; one that does not hold it any more may have sent the backend
+   * something else before. Null: one does not say.
+   */
+  async function isSameOn(
+    { orthancId, alsoOn }: Delivery,
+    md5: string,
+    signal: AbortSignal,
+  ): Promise<boolean | null> {
+    for (const name of alsoOn) {
+      try {
+        if ((await deps.fronts.get(name)?.md5(orthancId, { signal })) !== md5) return false;
+      } catch (error) {
+        if (!(error instanceof OrthancError)) throw error;
+        return null;
+      }
+    }
+    return true;
+  }
+
   return {
     async resolve(backend, delivery, md5, { mayReplace, bytes, signal }) {
       const detail = `${backend.name} holds other content (MD5 ${md5.backend}) than the front (MD5 ${md5.front})`;
@@ -46,7 +68,9 @@ export function createConflicts(deps: ConflictDeps): Conflicts {
           backend: backend.name,
         });
       };
-      if (delivery.ours) {
+      const same = delivery.ours ? await isSameOn(delivery, md5.front, signal) : false;
+      if (same === null) return retry('conflict', detail, nextTry(delivery.attempts, clock(), deps.random));
+      if (same) {
         // What was so at the claim may not be any more: then it is asked again, as what it is now.
         if (!ledger.stillOurs(delivery)) return retry('conflict', detail, clock());
         // Whatever the policy is: nobody else's image is there, and a damaged one must not be found by anybody.

@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
 import { expectDelivered, expectSamePixels } from '../e2e/expect.ts';
+import { sendAllDicom } from '../support/dicom-sender.ts';
 import { countInstances, frontsEmpty } from '../support/farm.ts';
-import { makeStudy, withOtherContent } from '../support/synthetic.ts';
+import { makeStudy, withOtherContent, writeInstances } from '../support/synthetic.ts';
+import { tempDir } from '../support/temp.ts';
 import { until } from '../support/wait.ts';
 import { stores } from './fault-case.ts';
 import { startInProcess } from './in-process.ts';
@@ -74,4 +76,25 @@ test('what somebody else put there is no damage: it stays, and a person decides'
   );
   expect(quarantined).toMatchObject({ code: 'conflict' });
   await expectSamePixels(farm, 'orthanc1', others);
+});
+
+test('what came over two fronts and was changed on both ways is damage as well', async () => {
+  await using one = await startInProcess({ ...alone, fronts: 2 });
+  const { farm, service } = one;
+  const study = makeStudy({ seed: 'flipped-twice', instances: 3 });
+  await one.proxy('orthanc1').set({ kind: 'flip-request', fromEnd: 20, only: stores });
+  await using dir = await tempDir();
+  const paths = await writeInstances(study.instances, dir.path);
+  await Promise.all(farm.fronts.map((front) => sendAllDicom(paths, { port: front.dicomPort })));
+  await until(
+    () =>
+      service.ledger.events(study.studyUid).filter(({ kind }) => kind === 'damaged-in-transit').length >= 3,
+    { what: 'the damage to be seen' },
+  );
+  await one.proxy('orthanc1').set({ kind: 'pass' });
+  await frontsEmpty(farm);
+  await expectDelivered(farm, study.instances);
+  expect(service.ledger.events(study.studyUid).filter(({ kind }) => kind === 'conflict-quarantined')).toEqual(
+    [],
+  );
 });
