@@ -43,7 +43,8 @@ test('a copy made under load is one moment of the ledger, and holds up nothing f
   }
   await backup;
   expect(number).toBeGreaterThan(before);
-  expect(longestMs).toBeLessThan(500);
+  // A commit that waits for the copy would wait for as long as SQLite's time-out, 5 s; less is the machine.
+  expect(longestMs).toBeLessThan(2500);
   expect(shares.length).toBeGreaterThan(0);
   expect(shares.toSorted((one, other) => one - other)).toEqual(shares);
   expect(readdirSync(dirname(file)).filter((name) => name.includes('partial'))).toEqual([]);
