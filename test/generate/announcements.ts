@@ -16,6 +16,7 @@ export type Manner =
   | 'endlessly';
 
 export interface Announced {
+  readonly path: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly raw: string;
   /** The parsed body. */
@@ -39,8 +40,8 @@ export async function standIn(manner: Manner): Promise<StandIn> {
     receive(request, (raw) => {
       const parsed: unknown = JSON.parse(raw);
       const body = typeof parsed === 'object' && parsed !== null ? { ...parsed } : {};
-      announced.push({ headers: request.headers, raw, body });
-      answer(self.manner, 'instance' in body ? String(body.instance) : '', response);
+      announced.push({ path: request.url ?? '', headers: request.headers, raw, body });
+      answer(self.manner, markOf(body), response);
     });
   });
   await new Promise<void>((resolve) => {
@@ -63,14 +64,20 @@ export async function standIn(manner: Manner): Promise<StandIn> {
   return self;
 }
 
+/** What has to be repeated as a mark of success: of an announcement its instance, of a report its front. */
+function markOf(body: object): string {
+  if ('instance' in body) return String(body.instance);
+  return 'front' in body ? String(body.front) : '';
+}
+
 function receive(request: IncomingMessage, done: (raw: string) => void): void {
   const chunks: Buffer[] = [];
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
   request.on('end', () => done(Buffer.concat(chunks).toString('utf8')));
 }
 
-function answer(manner: Manner, instance: string, response: ServerResponse): void {
-  const good = JSON.stringify({ received: instance, backend: null, reason: 'the study is being placed' });
+function answer(manner: Manner, mark: string, response: ServerResponse): void {
+  const good = JSON.stringify({ received: mark, backend: null, reason: 'the study is being placed' });
   switch (manner) {
     case 'well':
       response.end(good);
