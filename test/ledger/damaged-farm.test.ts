@@ -9,6 +9,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import BetterSqlite3 from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import { accountFor } from '../support/accounting.ts';
 import { sendAllDicom } from '../support/dicom-sender.ts';
@@ -86,6 +87,45 @@ test('whatever happens to the ledger while the service is away: everything arriv
   }
   const aside = readdirSync(farm.home).filter((name) => /^ledger\.sqlite\.damaged-[\dTZ-]+\d*$/.test(name));
   expect(aside.length).toBeGreaterThanOrEqual(2);
+}, 120_000);
+
+test('damage that is met while the service runs ends it with a sentence, and the next start begins anew', async () => {
+  await using farm = await startFarm({ settle: '300 ms' });
+  await using dir = await tempDir();
+  const study = makeStudy({ seed: 'met', instances: 6 });
+  const send = async (from: number, to: number): Promise<void> => {
+    const files = await writeInstances(study.instances.slice(from, to), join(dir.path, String(from)));
+    await sendAllDicom(files, { port: farm.front.dicomPort });
+  };
+  await send(0, 3);
+  await frontsEmpty(farm);
+  await farm.service.kill('SIGTERM');
+  const ledger = join(farm.home, 'ledger.sqlite');
+  // Every announcement looks its study up in this index, and nothing at the start does.
+  const eye = new BetterSqlite3(ledger, { readonly: true });
+  const root = eye
+    .prepare(`SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_autoindex_studies_1'`)
+    .pluck()
+    .get();
+  eye.close();
+  const fd = openSync(ledger, 'r+');
+  writeSync(fd, Buffer.alloc(4096, 'garbage '), 0, 4096, (Number(root) - 1) * 4096);
+  closeSync(fd);
+
+  await farm.service.start();
+  await send(3, 6);
+  await until(() => !farm.service.running, { what: 'the service to end' });
+  expect(farm.service.log()).toMatch(
+    /^dde service: The ledger is damaged: .* moves it aside and fills a new one/m,
+  );
+  await farm.service.start();
+  const { notice } = await farm.service.get<{ notice: string }>('/readyz');
+  expect(notice).toContain('was moved to ledger.sqlite.damaged-');
+  await frontsEmpty(farm);
+  const { wrong } = await accountFor(farm, study.instances);
+  expect(wrong).toEqual([]);
+  const { items } = await farm.service.get<{ items: { action: string }[] }>('/api/v1/audit');
+  expect(items).toMatchObject([{ action: 'ledger-begun-anew' }]);
 }, 120_000);
 
 function studies(name: string): SyntheticStudy[] {
