@@ -105,7 +105,7 @@ describe.concurrent('free space, as df says it', () => {
 
   it('is needed distinctly more of, once there was too little', async () => {
     await using rig = await startRig({ df: coreutils(900) });
-    const [probe = makeInstance()] = [makeInstance({ rows: 8, columns: 8 })];
+    const probe = makeInstance({ rows: 8, columns: 8 });
     expect(await rig.send([probe])).toEqual(['0xa700']);
     await rig.says(coreutils(1200));
     // Longer than a figure is kept.
