@@ -406,7 +406,7 @@ local function isArriving(key)
 end
 
 local function arrives(key, bytes)
-  young[key] = os.time() + math.max(1, math.min(settle, 5 + math.ceil(bytes / 1e7), generation))
+  young[key] = os.time() + math.max(1, math.min(settle, 15 + math.ceil(bytes / 1e7), generation))
 end
 
 local differs = 'this front still holds other content under this SOPInstanceUID; send again later'
