@@ -57,6 +57,13 @@ function sayRound(round: RoundResult): void {
 }
 
 const closeRoot = openTempRoot();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => {
+    // The processes of the farm end with this one; what they had goes before.
+    closeRoot();
+    process.exit(1);
+  });
+}
 let clean = false;
 try {
   const result = await run({

@@ -19,13 +19,14 @@ export async function inflict(
   planned: PlannedFault,
   began: number,
 ): Promise<InflictedFault> {
-  const component = chaos.components.get(planned.component);
+  const { fault } = planned;
+  const component = chaos.components.get(fault.kind === 'clock' ? 'service' : planned.component);
   if (component === undefined) throw new Error(`there is no ${planned.component}`);
-  const name = faultName(component.group, planned.fault);
+  const name = faultName(component.group, fault);
   await sleep(Math.max(0, planned.atMs - (performance.now() - began)));
   const beganAt = performance.now() - began;
   const skipped = await doAndUndo(chaos, component, planned);
-  return { name, component: component.name, beganAt, endedAt: performance.now() - began, skipped };
+  return { name, component: planned.component, beganAt, endedAt: performance.now() - began, skipped };
 }
 
 async function doAndUndo(

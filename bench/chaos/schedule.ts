@@ -149,15 +149,17 @@ export function drawRound(seed: number, shape: Shape): RoundPlan {
     [3, 20],
     [4, 15],
   ]);
-  const free = new Map<Group, string[]>([
+  const free = new Map<Group | 'clock', string[]>([
     ['front', [...shape.fronts]],
     ['service', ['service']],
+    // A thing of its own, so that the service may die while its clock is wrong.
+    ['clock', ['clock']],
     ['backend', [...shape.backends]],
   ]);
   for (let drawn = 0; drawn < count; drawn++) {
     // Names drawn evenly: backends have the most of them, and are most often hit.
     const { group, kind } = random.pick(faultNames);
-    const components = free.get(group) ?? [];
+    const components = free.get(kind === 'clock' ? kind : group) ?? [];
     const atMs = random.whole(200, 5000);
     const forMs = random.chance(0.3) ? random.whole(4000, 9000) : random.whole(300, 4000);
     const fault = drawFault(random, kind);

@@ -6,7 +6,11 @@ const shape: Shape = { fronts: ['front1', 'front2'], backends: ['orthanc1', 'ort
 const seeds = fc.integer({ min: 0, max: 2 ** 31 });
 
 const groupOf = (component: string) =>
-  component === 'service' ? 'service' : component.startsWith('front') ? 'front' : 'backend';
+  component === 'service' || component === 'clock'
+    ? 'service'
+    : component.startsWith('front')
+      ? 'front'
+      : 'backend';
 
 describe('a round', () => {
   test('is the same for the same seed, and another for another', () => {
@@ -47,7 +51,7 @@ describe('a round', () => {
     const kinds = new Set(
       rounds(200).flatMap(({ studies }) => studies.map(({ name }) => name.split('-')[1])),
     );
-    expect([...kinds].toSorted()).toEqual(['few', 'films', 'large', 'one', 'series', 'tenfold']);
+    expect(kinds).toEqual(new Set(['few', 'films', 'large', 'one', 'series', 'tenfold']));
   });
 
   test('200 of them have every fault there is', () => {
@@ -56,7 +60,7 @@ describe('a round', () => {
         faults.map(({ component, fault }) => faultName(groupOf(component), fault)),
       ),
     );
-    expect([...drawn].toSorted()).toEqual(faultNames.map(({ name }) => name).toSorted());
+    expect(drawn).toEqual(new Set(faultNames.map(({ name }) => name)));
   });
 });
 

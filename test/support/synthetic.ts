@@ -152,6 +152,8 @@ interface Template {
 
 const PLACEHOLDER_UID = `2.25.${'9'.repeat(38)}`;
 const PLACEHOLDER_NUMBER = '987654';
+/** Tag and VR, before the length. The placeholder itself may also stand in a UID, once in some ten thousand. */
+const INSTANCE_NUMBER = Buffer.from('\x20\x00\x13\x00IS', 'latin1');
 
 function makeTemplate(
   options: StudyOptions & {
@@ -222,7 +224,7 @@ function makeTemplate(
   return {
     file: encoded,
     sopUidAt: occurrences(encoded, PLACEHOLDER_UID),
-    numberAt: encoded.indexOf(PLACEHOLDER_NUMBER, 0, 'latin1'),
+    numberAt: encoded.indexOf(INSTANCE_NUMBER) + INSTANCE_NUMBER.length + 2,
     pixelsAt: encoded.length - pixels - (pixels % 2),
   };
 }
