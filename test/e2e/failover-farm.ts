@@ -38,8 +38,8 @@ export async function startFailoverFarm(options: FarmOptions = {}): Promise<Fail
       policy: 'round-robin',
       rebindAfter: '2 s',
       healAfter: '2 s',
-      stall: '2 s',
-      requestTimeout: '2 s',
+      stall: '3 s',
+      requestTimeout: '4 s',
       lookupTimeout: '500 ms',
       transferTimeout: { base: '5 s', rate: '1 MB/s' },
       ...options.routing,
@@ -80,12 +80,13 @@ export async function sendThrough(farm: Farm, study: SyntheticStudy): Promise<st
   return (await studyNow(farm, study.studyUid)).backend;
 }
 
-export async function through(farm: Farm, uid: string, timeoutMs = 30_000): Promise<void> {
+export async function through(farm: Farm, uid: string, timeoutMs = 60_000): Promise<void> {
   await until(
     async () => {
-      const { state, waiting } = await studyNow(farm, uid);
-      if (state !== 'removed') throw new Error(`${state}: ${waiting}`);
-      return true;
+      const now = await studyNow(farm, uid);
+      if (now.state === 'removed') return true;
+      const backends = await farm.service.get<{ items: object[] }>('/api/v1/backends');
+      throw new Error(JSON.stringify({ ...now, backends: backends.items }));
     },
     { what: 'the study to be through', timeoutMs, intervalMs: 100 },
   );
@@ -113,7 +114,7 @@ export async function formers(farm: Farm): Promise<readonly { state: string; rea
 }
 
 /** Everything is where it belongs: fronts empty, and no former copies left. */
-export async function atRest(farm: Farm, timeoutMs = 45_000): Promise<void> {
+export async function atRest(farm: Farm, timeoutMs = 60_000): Promise<void> {
   await frontsEmpty(farm, timeoutMs);
   await until(
     async () => {

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { countInstances, type Farm } from '../support/farm.ts';
 import { makeStudy } from '../support/synthetic.ts';
 import { until } from '../support/wait.ts';
@@ -15,6 +15,9 @@ import {
   startFailoverFarm,
   studyNow,
 } from './failover-farm.ts';
+
+// Enough on a machine that is busy with other tests too.
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 120_000 });
 
 const verified = async (farm: Farm, uid: string, count: number): Promise<boolean> =>
   (await studyNow(farm, uid)).instances.verified >= count;
