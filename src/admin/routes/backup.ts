@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
+import { LedgerError } from '../../ledger/ledger.ts';
 import type { AdminDeps } from '../deps.ts';
 import { notHere, Problem } from '../problems.ts';
 import { goneSignal, type Route } from '../route.ts';
@@ -35,7 +36,9 @@ export function backupRoutes({
     const file = join(stateFolder, `${prefix}${randomUUID()}.sqlite`);
     try {
       const gone = goneSignal(request);
-      await ledger.backup(file);
+      await ledger.backup(file).catch((error: unknown) => {
+        throw noRoom(error);
+      });
       if (gone.aborted) return;
       const { size } = await stat(file);
       response
@@ -75,6 +78,12 @@ export function backupRoutes({
       handlers: [backup],
     },
   ];
+}
+
+/** Not what a full ledger means elsewhere: here it is kept from becoming full. */
+function noRoom(error: unknown): unknown {
+  if (!(error instanceof LedgerError) || error.code !== 'full') return error;
+  return new Problem(503, 'no-room', 'There is no room for a copy', `${error.message}.`);
 }
 
 function removeCopies(folder: string): void {
