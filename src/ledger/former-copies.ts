@@ -69,6 +69,10 @@ export const formerCopiesSql = {
   deleting: `UPDATE former_copies SET state = 'deleting', reason = NULL WHERE id = ?`,
   later: `
     UPDATE former_copies SET state = @state, reason = @reason, not_before = @notBefore, attempts = attempts + 1 WHERE id = @id`,
+  /** What was proven before it was deleted there. Whoever deleted it may have died since, and knows less. */
+  movedFrom: `
+    SELECT count(*) AS instances, coalesce(sum(bytes), 0) AS bytes FROM (
+      SELECT max(bytes) AS bytes FROM moves WHERE study = @study AND from_backend = @backend AND at >= @since GROUP BY orthanc_id)`,
   gone: `DELETE FROM former_copies WHERE id = ? RETURNING study, backend, since`,
   noteEmptied: `
     UPDATE assignments SET emptied = 1 WHERE study = @study AND backend = @backend AND ended_at IS NOT NULL AND emptied = 0`,
@@ -129,6 +133,7 @@ export function createFormerCopies(connection: Connection): Part {
   const deleting = connection.prepare(sql.deleting);
   const later = connection.prepare(sql.later);
   const end = connection.prepare<{ study: number; backend: string; since: EpochMs }>(sql.gone);
+  const movedFrom = connection.prepare<{ instances: number; bytes: number }>(sql.movedFrom);
   const noteEmptied = connection.prepare(sql.noteEmptied);
   const lost = connection.prepare(sql.lost);
   const addEvent = connection.prepare(sql.addEvent);
@@ -207,11 +212,14 @@ export function createFormerCopies(connection: Connection): Part {
       connection.write(() => later.run({ id, state, reason, notBefore }));
     },
 
-    formerGone(id, { instances, bytes }, now) {
+    formerGone(id, moved, now) {
       connection.write(() => {
         const row = end.get(id);
         if (row === undefined) return;
         const { study, backend, since } = row;
+        const kept = movedFrom.get({ study, backend, since });
+        const instances = Math.max(moved.instances, kept?.instances ?? 0);
+        const bytes = Math.max(moved.bytes, kept?.bytes ?? 0);
         const text =
           instances === 0
             ? `nothing of it is left on ${backend}`

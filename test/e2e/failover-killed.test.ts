@@ -150,14 +150,18 @@ test('a backend is emptied, of what never came through here too, although the se
   }
   const there = await studiesOn(farm.backend(from));
   expect(there.size).toBeGreaterThan(15);
-  const instances =
-    (await countInstances(farm.backend(from))) + (await countInstances(farm.backend('orthanc2')));
+  const before = await countInstances(farm.backend(from));
+  const instances = before + (await countInstances(farm.backend('orthanc2')));
 
   await post(farm, `/api/v1/backends/${from}/evacuation`, {});
   const now = () =>
-    farm.service.get<{ state: string; studies: number; moved: number; waiting: string | null }>(
-      `/api/v1/backends/${from}/evacuation`,
-    );
+    farm.service.get<{
+      state: string;
+      studies: number;
+      moved: number;
+      movedInstances: number;
+      waiting: string | null;
+    }>(`/api/v1/backends/${from}/evacuation`);
   await until(async () => (await now()).moved >= 2, { what: 'some to be moved', timeoutMs: 30_000 });
   await killService();
   await farm.service.start();
@@ -170,6 +174,7 @@ test('a backend is emptied, of what never came through here too, although the se
     { what: 'it to be done', timeoutMs: 60_000, intervalMs: 100 },
   );
   expect(done).toMatchObject({ studies: there.size, moved: there.size, waiting: null });
+  expect(done.movedInstances).toBe(before);
   expect(await holdsNothing(farm, from)).toBe(true);
   expect(await countInstances(farm.backend('orthanc2'))).toBe(instances);
   await expectDelivered(farm, [...strangers, ...through.flatMap((study) => study.instances)]);
