@@ -304,19 +304,18 @@ local reportEvery = 10
 local startedAt = os.time()
 local refused = 0
 local reported = { refused = 0, full = false, at = 0 }
+local logged = false
 
 -- The service is told at once when the disk becomes full or has space again, and else now and then what was refused.
 local function report(reason)
   local full = diskFull ~= nil
   local now = os.time()
-  if full ~= reported.full then
-    if reported.logged ~= full then
-      print('dde: ' .. (full and 'new images are refused: ' .. diskFull or 'new images are taken again.'))
-    end
-    reported.logged = full
-  elseif refused == reported.refused or (now >= reported.at and now - reported.at < reportEvery) then
-    return
+  if full ~= logged then
+    print('dde: ' .. (full and 'new images are refused: ' .. diskFull or 'new images are taken again.'))
+    logged = full
   end
+  local lately = now >= reported.at and now - reported.at < reportEvery
+  if full == reported.full and (refused == reported.refused or lately) then return end
   if reporting.pauses() then return end
   local content = {
     front = frontName,
@@ -328,7 +327,7 @@ local function report(reason)
     startedAt = startedAt
   }
   if reporting.tell(function () return content end, frontName) then
-    reported = { refused = content.refused, full = full, at = now, logged = full }
+    reported = { refused = content.refused, full = full, at = now }
   end
 end
 

@@ -187,5 +187,8 @@ describe.concurrent('refusing, the front tells the service', () => {
     await until(async () => (await rig.send([makeInstance()]))[0] === '0x0000', {
       what: 'an image to be taken',
     });
+    const said = rig.front.log();
+    expect(said.split('new images are refused: ')).toHaveLength(2);
+    expect(said.split('new images are taken again.')).toHaveLength(2);
   });
 });
