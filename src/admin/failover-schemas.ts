@@ -49,8 +49,8 @@ export const acceptCurrentBody = z.strictObject({
 
 // ---- backends being emptied
 
-/** Slower, the pauses between two pieces of a file are so long that an Orthanc takes the sender for gone and hangs up. */
-export const leastBytesPerSecond = 500_000;
+/** Slower is a slip of the keyboard: a study would take days. */
+export const leastBytesPerSecond = 1000;
 
 export const evacuationBody = z.strictObject({
   target: name.nullable().optional().meta({

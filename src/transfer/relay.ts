@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Orthanc, OrthancError } from '../orthanc/orthanc.ts';
 
@@ -11,7 +10,7 @@ export interface RelayRequest {
   readonly from: Orthanc;
   readonly to: Orthanc;
   readonly id: string;
-  /** As the source said before; only for its time limit. */
+  /** As the source said before; for its time limit and its pace. */
   readonly bytes: number;
   /** Null: as fast as it goes. */
   readonly pace: Pace | null;
@@ -27,8 +26,10 @@ export async function relay(
   { from, to, id, bytes: expected, pace, signal }: RelayRequest,
   { transferTimeout: { baseMs, bytesPerSecond } }: RelayOptions,
 ): Promise<{ readonly stored: boolean } | null> {
-  const rate = Math.min(bytesPerSecond, pace?.bytesPerSecond ?? bytesPerSecond);
-  const timeoutMs = baseMs + (pace?.waitMs() ?? 0) + (expected / rate) * 1000;
+  const timeoutMs = baseMs + (expected / bytesPerSecond) * 1000;
+  // Waited for before, and not between the pieces: an Orthanc hangs up on a body that pauses.
+  const waited = await pace?.take(expected, signal);
+  if (waited === false) throw new OrthancError(from.name, 'timeout', `${from.name}: given up by the caller`);
   const opened = await from.download(id, { signal, timeoutMs });
   if (opened === null) return null;
   const { file, bytes } = opened;
@@ -38,8 +39,7 @@ export async function relay(
     if (error instanceof OrthancError) failure.error = error;
   });
   try {
-    const body = pace === null ? file : Readable.from(paced(file, pace, signal), { objectMode: false });
-    const { status } = await to.upload(body, { bytes, signal, timeoutMs });
+    const { status } = await to.upload(file, { bytes, signal, timeoutMs });
     return { stored: status === 'Success' };
   } catch (error) {
     throw failure.error ?? error;
@@ -48,18 +48,10 @@ export async function relay(
   }
 }
 
-async function* paced(
-  file: Readable,
-  pace: Pace,
-  signal: AbortSignal,
-): AsyncGenerator<unknown, void, undefined> {
-  for await (const piece of file) {
-    await pace.take(Buffer.isBuffer(piece) ? piece.length : 0, signal);
-    yield piece;
-  }
-}
-
-/** So many bytes a second for all who share it. A leaky bucket: nothing is saved up, so no burst follows a pause. */
+/**
+ * So many bytes a second, on average, for all who share it: each waits until what was taken before would be through at that
+ * rate. Nothing is saved up, so no burst follows a pause.
+ */
 export class Pace {
   readonly bytesPerSecond: number;
   #freeAt = 0;
@@ -68,16 +60,12 @@ export class Pace {
     this.bytesPerSecond = bytesPerSecond;
   }
 
-  /** How long the next would wait for what was taken before. */
-  waitMs(): number {
-    return Math.max(0, this.#freeAt - performance.now());
-  }
-
-  /** Resolves when these bytes may go. Rejects when the signal is aborted. */
-  async take(bytes: number, signal: AbortSignal): Promise<void> {
+  /** Resolves with true when these bytes may go, with false when the signal is aborted before. */
+  async take(bytes: number, signal: AbortSignal): Promise<boolean> {
     const now = performance.now();
     const startAt = Math.max(now, this.#freeAt);
     this.#freeAt = startAt + (bytes / this.bytesPerSecond) * 1000;
-    if (startAt > now) await pause(startAt - now, undefined, { signal });
+    if (startAt > now) await pause(startAt - now, undefined, { signal }).catch(() => undefined);
+    return !signal.aborted;
   }
 }
