@@ -140,7 +140,13 @@ export interface Transfer {
 
 /** How one delivery of a transfer ended. */
 export type DeliveryOutcome =
-  | { readonly kind: 'proven'; readonly md5: string; readonly bytes: number | null }
+  /** `supersedes`: other content that another front had proven there was to be replaced, and needs no proof any more. */
+  | {
+      readonly kind: 'proven';
+      readonly md5: string;
+      readonly bytes: number | null;
+      readonly supersedes?: boolean;
+    }
   | {
       readonly kind: 'retry';
       readonly code: FailureCode;

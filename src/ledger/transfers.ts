@@ -1,6 +1,7 @@
 import type { Delivery, DeliveryOutcome, EpochMs, Transfer } from '../study.ts';
 import { provenNow } from './assignments.ts';
 import type { Connection } from './connection.ts';
+import { doubtSql } from './doubt.ts';
 import type { ClaimLimits, TransferLedger } from './ledger.ts';
 import { createReleases } from './releases.ts';
 
@@ -38,7 +39,9 @@ export const transfersSql = {
     SELECT 1 FROM deliveries d CROSS JOIN instances i ON i.id = d.instance
       CROSS JOIN assignments a ON a.study = d.study AND a.copy = d.copy AND a.epoch = d.epoch AND a.ended_at IS NULL
     WHERE d.id = @id AND d.instance = @instance AND d.copy = @copy AND d.epoch = @epoch AND d.backend = @backend
-      AND d.transfer IS NOT NULL AND ${isOurs}`,
+      AND d.transfer IS NOT NULL AND ${isOurs}
+      AND NOT EXISTS (SELECT 1 FROM instances o WHERE o.orthanc_id = i.orthanc_id AND o.front <> i.front
+        AND o.state IN ('held', 'quarantined') AND o.front NOT IN (SELECT value FROM json_each(@alsoOn)))`,
   open: `
     INSERT INTO transfers (front, backend, started_at, instances, bytes) VALUES (@front, @backend, @now, @instances, @bytes)
     RETURNING id`,
@@ -62,6 +65,16 @@ export const transfersSql = {
     SELECT i.id, @copy, @epoch, i.round, @backend, @md5, @at, @transfer FROM instances i WHERE i.id = @instance
     ON CONFLICT (instance, copy, epoch) DO UPDATE SET round = excluded.round, backend = excluded.backend, md5 = excluded.md5,
       at = excluded.at, transfer = excluded.transfer`,
+  /**
+   * Other fronts' instances under the same identifier that were proven there with other content: the backend can hold only one of them,
+   * and has just been seen to hold this one.
+   */
+  disproved: `
+    UPDATE instances AS o SET round = round + 1, proven = 0
+    WHERE o.orthanc_id = (SELECT orthanc_id FROM instances WHERE id = @instance) AND o.id <> @instance AND o.state = 'held'
+      AND EXISTS (SELECT 1 FROM receipts r WHERE r.instance = o.id AND r.copy = @copy AND r.epoch = @epoch AND r.round = o.round
+        AND r.md5 <> @md5)
+    RETURNING id`,
   noteProven: `
     UPDATE instances AS i SET proven = ${provenNow}, bytes = coalesce(@bytes, i.bytes),
       bytes_exact = CASE WHEN @bytes IS NULL THEN i.bytes_exact ELSE 1 END
@@ -131,6 +144,8 @@ export function createTransfers(connection: Connection): TransferLedger {
     end: connection.prepare(transfersSql.end),
     endAll: connection.prepare(transfersSql.endAll),
     addReceipt: connection.prepare(transfersSql.addReceipt),
+    disproved: connection.prepare<{ id: number }>(transfersSql.disproved),
+    queueDoubted: connection.prepare(doubtSql.queueDoubted),
     noteProven: connection.prepare(transfersSql.noteProven),
     retry: connection.prepare(transfersSql.retry),
     quarantine: connection.prepare(transfersSql.quarantine),
@@ -180,6 +195,11 @@ export function createTransfers(connection: Connection): TransferLedger {
         sql.addReceipt.run({ instance, copy, epoch, backend, md5: outcome.md5, at, transfer });
         sql.end.run(taken.id);
         sql.noteProven.run({ instance, bytes: outcome.bytes });
+        if (outcome.supersedes === true) return;
+        for (const { id } of sql.disproved.all({ instance, copy, epoch, md5: outcome.md5 })) {
+          sql.endAll.run(id);
+          sql.queueDoubted.run(id);
+        }
         return;
       }
       case 'retry': {
@@ -217,8 +237,13 @@ export function createTransfers(connection: Connection): TransferLedger {
         return { id: transfer.id, front, backend, startedAt: now, deliveries };
       }),
 
-    stillOurs: ({ id, instance, copy, epoch, backend, ours }) =>
-      ours && connection.read(() => sql.stillOurs.get({ id, instance, copy, epoch, backend }) !== undefined),
+    stillOurs: ({ ours, id, instance, copy, epoch, backend, ...delivery }) => {
+      const alsoOn = JSON.stringify(delivery.alsoOn);
+      return (
+        ours &&
+        connection.read(() => sql.stillOurs.get({ id, instance, copy, epoch, backend, alsoOn }) !== undefined)
+      );
+    },
 
     nextAttemptAt: (backend) =>
       connection.read(() =>

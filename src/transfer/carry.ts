@@ -177,7 +177,12 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
       const bytes = sizes.get(delivery.orthancId) ?? null;
       switch (verdict.kind) {
         case 'proven':
-          outcomes.set(delivery.id, { kind: 'proven', md5: verdict.md5, bytes });
+          outcomes.set(delivery.id, {
+            kind: 'proven',
+            md5: verdict.md5,
+            bytes,
+            supersedes: deps.conflict === 'replace',
+          });
           break;
         case 'absent':
           outcomes.set(delivery.id, { kind: 'absent' });

@@ -4,6 +4,7 @@ import { openLedger } from '../../src/ledger/open.ts';
 import { silentLogger } from '../../src/log.ts';
 import { type TempDir, tempDir } from '../support/temp.ts';
 import { anyHistory, type History } from './events.ts';
+import { found } from './found.ts';
 import { type Played, play } from './play.ts';
 
 // The checkpointer copies a log that never grows here, on a thread of its own for each opening.
@@ -45,6 +46,11 @@ function replay(history: History, tracing = false): Promise<Played> {
   playing = played.catch(() => undefined);
   return played;
 }
+
+test.each(found)('%s', async (_what, history) => {
+  const { violations, notes } = await replay(history, true);
+  expect(violations, notes.join('\n')).toEqual([]);
+});
 
 test('nothing is lost, whatever happens in whatever order', {
   timeout: seconds * 1000 + shrinkMs + 60_000,

@@ -64,6 +64,8 @@ class Player {
   readonly #file: string;
   readonly #log: Logger;
   readonly #fates: LedgerFate[] = [];
+  /** Studies of which something has come to a front. */
+  readonly #known = new Set<string>();
   #run: Run | null = null;
   /** One that has died, while its file is still open. */
   #abandoned: Run | null = null;
@@ -122,6 +124,7 @@ class Player {
         const front = world.orthanc(event.front);
         const one = image(event.study, event.instance, event.version);
         if (!world.receives(front, one)) return;
+        this.#known.add(one.studyUid);
         for (let n = 0; n < event.announced; n++)
           world.time.after(world.latency(), own, () => this.#announce(arrivalOf(front.name, one)));
         return;
@@ -133,6 +136,9 @@ class Player {
         const one = image(event.study, event.instance, 0);
         const backend = world.orthanc(event.backend);
         if (backend.power !== 'up' || backend.images.has(one.id)) return;
+        // Once a study is bound to a backend that held nothing of it, other content of an image of ours there is taken for damage:
+        // whoever sends that image past the fronts meanwhile is not told from a flipped bit.
+        if (event.instance < 4 && this.#known.has(one.studyUid)) return;
         backend.images.set(one.id, one);
         world.rely(one);
         world.direct.add(one.studyUid);

@@ -1,0 +1,42 @@
+import type { Event, Gap, Happening, History } from './events.ts';
+
+/**
+ * Histories that once ended badly, made small. They are played first, so that what was mended stays mended whatever the random ones do.
+ */
+const arrive = (front: string, instance: number, version: number): Event => ({
+  do: 'arrive',
+  front,
+  study: 0,
+  instance,
+  version,
+  announced: 1,
+});
+const after = (gap: Gap, event: Event): Happening => ({ gap, event });
+
+export const found: readonly (readonly [what: string, history: History])[] = [
+  [
+    'two fronts with other content under one identifier: what the one delivered is not taken for damage of the other',
+    {
+      seed: 0,
+      spreadMs: 0,
+      happenings: [
+        after({ ms: 100 }, arrive('f1', 3, 1)),
+        after({ steps: 8 }, arrive('f2', 3, 0)),
+        after({ ms: 1 }, { do: 'fault', orthanc: 'b1', kind: 'post', fault: 'refused' }),
+        after({ ms: 500 }, arrive('f1', 0, 0)),
+      ],
+    },
+  ],
+  [
+    'a proof ends when its backend, wiped, is proven to hold what another front had under that identifier',
+    {
+      seed: 0,
+      spreadMs: 0,
+      happenings: [
+        after({ ms: 100 }, arrive('f1', 3, 1)),
+        after({ ms: 1_000 }, { do: 'wipe', backend: 'b1' }),
+        after({ ms: 1 }, arrive('f2', 3, 0)),
+      ],
+    },
+  ],
+];
