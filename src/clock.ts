@@ -13,7 +13,7 @@ const stepMs = 1000;
  */
 export function steadyClock(
   onStepBack: (byMs: number) => void,
-  wall: Clock = Date.now,
+  wall: Clock = () => Date.now(),
   monotonic: () => number = () => performance.now(),
 ): Clock {
   let anchorWall = wall();
@@ -33,4 +33,25 @@ export function steadyClock(
     }
     return Math.round(steady);
   };
+}
+
+/** Well before a job that is due every second is: node-cron walks over every run that it missed by a step forward. */
+const watchMs = 200;
+
+/** Calls back whenever the wall clock has been set, at once. Returns the way to end it; keeps no process alive. */
+export function onClockStep(
+  run: () => void,
+  wall: Clock = () => Date.now(),
+  monotonic: () => number = () => performance.now(),
+): () => void {
+  let apart = wall() - monotonic();
+  const timer = setInterval(() => {
+    const now = wall() - monotonic();
+    const stepped = Math.abs(now - apart) > stepMs;
+    // The two clocks' own drift is not to add up to a step.
+    apart = now;
+    if (stepped) run();
+  }, watchMs);
+  timer.unref();
+  return () => clearInterval(timer);
 }

@@ -1,4 +1,5 @@
 import { createTask } from 'node-cron';
+import { onClockStep } from './clock.ts';
 import type { Logger } from './log.ts';
 
 export interface Scheduled {
@@ -9,6 +10,9 @@ export interface Scheduled {
 /**
  * Runs a job by a node-cron expression (seconds first), never beside itself: a run that is due while the last one is still going
  * on is left out. A failure is logged and the schedule goes on; jobs here make up for missed runs by themselves.
+ *
+ * When the machine's clock is set, the schedule begins anew: node-cron would go on to wait for the time it had in mind, an hour when
+ * the clock was set back by one.
  */
 export function schedule(
   name: string,
@@ -23,23 +27,38 @@ export function schedule(
     error: (message: string | Error): void => void log.error(String(message)),
     debug: (message: string | Error): void => void log.debug(String(message)),
   };
+  let running = false;
   const guarded = async (): Promise<void> => {
+    // One of before the clock was set may still be going on.
+    if (running) return;
+    running = true;
     try {
       await job();
     } catch (error) {
       log.error(`${name} failed`, { detail: error instanceof Error ? error.message : String(error) });
+    } finally {
+      running = false;
     }
   };
-  const task = createTask(expression, guarded, {
-    name,
-    noOverlap: true,
-    unref: true,
-    suppressMissedWarning: true,
-    logger,
+  const begin = () => {
+    const task = createTask(expression, guarded, {
+      name,
+      noOverlap: true,
+      unref: true,
+      suppressMissedWarning: true,
+      logger,
+    });
+    void task.start();
+    return task;
+  };
+  let task = begin();
+  const release = onClockStep(() => {
+    void task.destroy();
+    task = begin();
   });
-  void task.start();
   return {
     async stop() {
+      release();
       await task.destroy();
     },
   };
