@@ -119,7 +119,10 @@ test('damage that is met while the service runs ends it with a sentence, and the
     /^dde service: The ledger is damaged: .* moves it aside and fills a new one/m,
   );
   await farm.service.start();
-  const { notice } = await farm.service.get<{ notice: string }>('/readyz');
+  // Ready only once every Orthanc has been asked, which a start does not wait for.
+  const { notice } = await until(() => farm.service.get<{ notice: string }>('/readyz'), {
+    what: 'the service to be ready',
+  });
   expect(notice).toContain('was moved to ledger.sqlite.damaged-');
   await frontsEmpty(farm);
   const { wrong } = await accountFor(farm, study.instances);
