@@ -82,31 +82,40 @@ export function createSettler(deps: SettlerDeps): Settler {
       const studies = settled.filter((studyUid) => !passedOver.has(studyUid)).slice(0, studiesAtATime);
       const confirmed = await confirm(studies);
       const perFront = new Map<string, string[]>();
-      for (const [studyUid, ids] of confirmed) {
-        for (const part of ledger.beginRemoval(studyUid, before, clock())) {
-          const unasked = part.orthancIds.filter((id) => !ids.has(id));
-          if (unasked.length > 0) write(() => ledger.removalFailed(part.front, unasked, clock()));
-          const leaving = perFront.get(part.front) ?? [];
-          leaving.push(...part.orthancIds.filter((id) => ids.has(id)));
-          perFront.set(part.front, leaving);
-        }
-        // Between two studies a hook may be answered.
-        await setImmediate();
+      try {
+        await beginRemovals(confirmed, before, perFront);
+        if (!stopped) await ledger.durable();
+      } catch (error) {
+        for (const [front, ids] of perFront) write(() => ledger.removalFailed(front, ids, clock()));
+        throw error;
       }
       if (stopped) {
         for (const [front, ids] of perFront) write(() => ledger.removalFailed(front, ids, clock()));
         return;
       }
       if (perFront.size === 0 && studies.length < studiesAtATime) return;
-      try {
-        await ledger.durable();
-      } catch (error) {
-        for (const [front, ids] of perFront) write(() => ledger.removalFailed(front, ids, clock()));
-        throw error;
-      }
       const all = await Promise.all([...perFront].map(([front, ids]) => remove(front, ids)));
       // A front that refuses would be asked again at once, and for ever, by going on here.
       if (stopped || studies.length < studiesAtATime || all.includes(false)) return;
+    }
+  }
+
+  /** What is being removed is in `perFront` also when the ledger fails in the middle: somebody must take it back. */
+  async function beginRemovals(
+    confirmed: ReadonlyMap<string, ReadonlySet<string>>,
+    before: number,
+    perFront: Map<string, string[]>,
+  ): Promise<void> {
+    for (const [studyUid, ids] of confirmed) {
+      for (const part of ledger.beginRemoval(studyUid, before, clock())) {
+        const unasked = part.orthancIds.filter((id) => !ids.has(id));
+        if (unasked.length > 0) write(() => ledger.removalFailed(part.front, unasked, clock()));
+        const leaving = perFront.get(part.front) ?? [];
+        leaving.push(...part.orthancIds.filter((id) => ids.has(id)));
+        perFront.set(part.front, leaving);
+      }
+      // Between two studies a hook may be answered.
+      await setImmediate();
     }
   }
 

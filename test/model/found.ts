@@ -3,10 +3,10 @@ import type { Event, Gap, Happening, History } from './events.ts';
 /**
  * Histories that once ended badly, made small. They are played first, so that what was mended stays mended whatever the random ones do.
  */
-const arrive = (front: string, instance: number, version: number): Event => ({
+const arrive = (front: string, instance: number, version: number, study = 0): Event => ({
   do: 'arrive',
   front,
-  study: 0,
+  study,
   instance,
   version,
   announced: 1,
@@ -36,6 +36,18 @@ export const found: readonly (readonly [what: string, history: History])[] = [
         after({ ms: 100 }, arrive('f1', 3, 1)),
         after({ ms: 1_000 }, { do: 'wipe', backend: 'b1' }),
         after({ ms: 1 }, arrive('f2', 3, 0)),
+      ],
+    },
+  ],
+  [
+    'a removal that was begun goes on when the ledger fails at the next study',
+    {
+      seed: 0,
+      spreadMs: 0,
+      happenings: [
+        after({ steps: 0 }, arrive('f1', 0, 0)),
+        after({ ms: 1 }, arrive('f1', 0, 0, 1)),
+        after({ ms: 1_500 }, { do: 'ledger', kind: 'full', writesLeft: 1 }),
       ],
     },
   ],
