@@ -12,6 +12,8 @@ export interface Sent {
   readonly acknowledged: boolean;
   /** SHA-256 of the data set: what follows the file header, of which each receiver writes its own. */
   readonly dataset: string;
+  /** Of what was acknowledged later under the same identifiers; null: nothing was. */
+  readonly altered: string | null;
 }
 
 /** Sentences about everything that is not as it must be; all empty is what the project promises. */
@@ -25,11 +27,12 @@ export interface Verdict {
 }
 
 export function noteSent(told: readonly Told[]): Sent[] {
-  return told.map(({ instance, acknowledged }) => ({
+  return told.map(({ instance, acknowledged, altered }) => ({
     orthancId: instance.orthancId,
     studyUid: instance.studyUid,
     acknowledged,
     dataset: datasetHash(instance.file),
+    altered: altered === null ? null : datasetHash(altered.file),
   }));
 }
 
@@ -40,9 +43,12 @@ export function noteSent(told: readonly Told[]): Sent[] {
  */
 export async function judge(
   chaos: ChaosFarm,
-  round: readonly Sent[],
+  everything: readonly Sent[],
   all: ReadonlyMap<string, Sent>,
 ): Promise<Verdict> {
+  // A person has yet to decide about a study in conflict: until then neither content may be lost, and that is all.
+  const inConflict = new Set(everything.filter((sent) => sent.altered !== null).map((sent) => sent.studyUid));
+  const round = everything.filter((sent) => !inConflict.has(sent.studyUid));
   const held = new Map<string, Set<string>>();
   for (const [name, backend] of chaos.farm.backends) held.set(name, new Set(await instanceIds(backend)));
   const missing: string[] = [];
@@ -79,14 +85,31 @@ export async function judge(
     }
   };
   await Promise.all(Array.from({ length: 6 }, reader));
+  for (const sent of everything) {
+    if (inConflict.has(sent.studyUid) && sent.acknowledged) missing.push(...(await lostOf(chaos, sent)));
+  }
   return {
-    sent: round.length,
-    acknowledged: round.filter((sent) => sent.acknowledged).length,
+    sent: everything.length,
+    acknowledged: everything.filter((sent) => sent.acknowledged).length,
     missing,
     wrongContent,
     onTwoBackends,
     withoutReceipt: unproven(chaos, round, held, md5s),
   };
+}
+
+/** Contents of an instance that are neither on a backend nor on a front. */
+async function lostOf(chaos: ChaosFarm, sent: Sent): Promise<string[]> {
+  const found = new Set<string>();
+  for (const orthanc of [...chaos.farm.backends.values(), ...chaos.farm.fronts]) {
+    const { file } = await readInstance(orthanc, sent.orthancId);
+    if (file !== null) found.add(datasetHash(file));
+  }
+  const what = `${sent.orthancId} of ${sent.studyUid}`;
+  return [
+    ...(found.has(sent.dataset) ? [] : [`${what}: the content sent first`]),
+    ...(sent.altered === null || found.has(sent.altered) ? [] : [`${what}: the content sent later`]),
+  ];
 }
 
 /** How many things are wrong. */

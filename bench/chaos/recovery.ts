@@ -14,6 +14,7 @@ interface Queue {
   readonly unplacedStudies: number;
   readonly settling: number;
   readonly formerCopies: number;
+  readonly formerConflicts: number;
 }
 
 export interface Recovery {
@@ -34,15 +35,16 @@ export async function heal(chaos: ChaosFarm): Promise<void> {
   }
 }
 
-export async function recovered(chaos: ChaosFarm, timeoutMs: number): Promise<Recovery> {
+/** `conflicts`: so many instances were sent with two contents, about which a person decides. */
+export async function recovered(chaos: ChaosFarm, timeoutMs: number, conflicts: number): Promise<Recovery> {
   const began = performance.now();
   let provenMs: number | null = null;
   for (;;) {
     const last = await look(chaos);
     const nowMs = performance.now() - began;
-    if (isProven(last)) provenMs ??= nowMs;
+    if (isProven(last, conflicts)) provenMs ??= nowMs;
     else provenMs = null;
-    if (isWhole(last)) return { provenMs, wholeMs: nowMs, last };
+    if (isWhole(last, conflicts)) return { provenMs, wholeMs: nowMs, last };
     if (nowMs > timeoutMs) return { provenMs, wholeMs: null, last };
     await sleep(100);
   }
@@ -63,26 +65,29 @@ async function orNull<T>(answer: Promise<T>): Promise<T | null> {
   }
 }
 
-function isProven({ fronts, queue }: FarmState): boolean {
+function isProven({ fronts, queue }: FarmState, conflicts: number): boolean {
   if (queue === null) return false;
-  const counts = Object.values(fronts);
-  if (counts.some((count) => count === null)) return false;
-  const standing = counts.reduce<number>((sum, count) => sum + (count ?? 0), 0);
+  if (Object.values(fronts).some((count) => count === null)) return false;
   return (
     queue.instances === 0 &&
     queue.unplacedStudies === 0 &&
-    queue.quarantined === 0 &&
-    standing <= queue.settling
+    queue.quarantined <= conflicts &&
+    standing(fronts) <= queue.settling + queue.quarantined
   );
 }
 
-function isWhole(state: FarmState): boolean {
+function isWhole(state: FarmState, conflicts: number): boolean {
   const { fronts, queue } = state;
   return (
-    isProven(state) &&
-    Object.values(fronts).every((count) => count === 0) &&
+    isProven(state, conflicts) &&
     queue !== null &&
+    standing(fronts) <= conflicts &&
     queue.settling === 0 &&
-    queue.formerCopies === 0
+    queue.formerConflicts <= conflicts &&
+    queue.formerCopies === queue.formerConflicts
   );
+}
+
+function standing(fronts: FarmState['fronts']): number {
+  return Object.values(fronts).reduce<number>((sum, count) => sum + (count ?? 0), 0);
 }

@@ -20,6 +20,8 @@ export interface Summary {
   readonly failedRounds: readonly number[];
   readonly sent: number;
   readonly acknowledged: number;
+  /** Instances that were sent with two contents. */
+  readonly conflicts: number;
   readonly missing: number;
   readonly wrongContent: number;
   readonly onTwoBackends: number;
@@ -38,6 +40,7 @@ export function summarize({ rounds, atTheEnd }: RunResult): Summary {
     failedRounds: rounds.filter((round) => round.failed).map((round) => round.seed),
     sent: rounds.reduce((sum, round) => sum + round.verdict.sent, 0),
     acknowledged: rounds.reduce((sum, round) => sum + round.verdict.acknowledged, 0),
+    conflicts: rounds.reduce((sum, round) => sum + round.conflicts, 0),
     missing: wrong('missing'),
     wrongContent: wrong('wrongContent'),
     onTwoBackends: wrong('onTwoBackends'),
@@ -115,6 +118,7 @@ maximum over the rounds with this fault; "whole": until besides the fronts were 
 rounds                          ${summary.rounds}
 images sent                     ${summary.sent}
 acknowledged                    ${summary.acknowledged}
+sent again with other content   ${summary.conflicts}
 acknowledged and missing        ${summary.missing}
 wrong content                   ${summary.wrongContent}
 studies on two backends         ${summary.onTwoBackends}

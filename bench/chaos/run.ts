@@ -12,6 +12,8 @@ export interface RoundResult {
   readonly seed: number;
   readonly plan: RoundPlan;
   readonly faults: readonly InflictedFault[];
+  /** Instances that were sent with two contents. */
+  readonly conflicts: number;
   /** From the end of the last fault, or of the last sender where that came later. */
   readonly recovery: Recovery;
   readonly verdict: Verdict;
@@ -64,10 +66,10 @@ export async function run(options: RunOptions): Promise<RunResult> {
       const result = await runRound(chaos, options.seed + rounds.length, all, options);
       rounds.push(result);
       options.onRound?.(result);
-      // What a failed round leaves would be counted again in the next.
-      usable = !result.failed;
+      // What a failed round leaves, or a conflict, would be counted again in the next.
+      usable = !result.failed && result.conflicts === 0;
     }
-    if (!usable) continue;
+    if (rounds.at(-1)?.failed === true) continue;
     const seeds = `${first}–${options.seed + rounds.length - 1}`;
     const verdict = await judge(chaos, [...all.values()], all);
     if (faultsOf(verdict) > 0) {
@@ -95,8 +97,9 @@ async function runRound(
     ...plan.faults.map((fault) => inflict(chaos, fault, began)),
   ]);
   await heal(chaos);
-  const recovery = await recovered(chaos, recoveryMs);
   const sent = noteSent(told);
+  const conflicts = sent.filter((one) => one.altered !== null).length;
+  const recovery = await recovered(chaos, recoveryMs, conflicts);
   for (const one of sent) all.set(one.orthancId, one);
   const verdict = await judge(chaos, sent, all);
   const failed = recovery.wholeMs === null || faultsOf(verdict) > 0;
@@ -104,6 +107,7 @@ async function runRound(
     seed,
     plan,
     faults,
+    conflicts,
     recovery,
     verdict,
     neverAcknowledged: verdict.sent - verdict.acknowledged,

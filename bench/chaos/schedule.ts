@@ -23,6 +23,8 @@ export interface StudyPlan {
   readonly lateAfterMs: number;
   /** So many senders send each instance at once. */
   readonly senders: number;
+  /** When the front has let go of the first instance, it is sent once more with other content: a true conflict. */
+  readonly altered: boolean;
 }
 
 export interface PlannedFault {
@@ -167,7 +169,11 @@ export function drawRound(seed: number, shape: Shape): RoundPlan {
     const [component] = components.splice(random.whole(0, components.length - 1), 1);
     if (component !== undefined) faults.push({ component, atMs, forMs, fault });
   }
-  return { seed, studies, faults: faults.toSorted((a, b) => a.atMs - b.atMs) };
+  return {
+    seed,
+    studies: [...studies, ...drawAltered(random, shape)],
+    faults: faults.toSorted((a, b) => a.atMs - b.atMs),
+  };
 }
 
 function drawFault(random: Random, kind: FaultKind): ChaosFault {
@@ -245,6 +251,25 @@ function drawStudies(random: Random, shape: Shape): StudyPlan[] {
       late,
       lateAfterMs: random.whole(500, 6000),
       senders: kind === 'tenfold' ? 10 : random.chance(0.1) && instances <= 30 ? 2 : 1,
+      altered: false,
     };
   });
+}
+
+/** In one round of ten. It leaves what a person must decide about. */
+function drawAltered(random: Random, shape: Shape): StudyPlan[] {
+  if (!random.chance(0.1)) return [];
+  const study: StudyPlan = {
+    name: 'altered',
+    atMs: random.whole(0, 2000),
+    instances: random.whole(1, 4),
+    bytes: small,
+    modality: 'CT',
+    fronts: [random.pick(shape.fronts)],
+    late: 0,
+    lateAfterMs: 0,
+    senders: 1,
+    altered: true,
+  };
+  return [study];
 }

@@ -1,6 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sendDicom } from '../../test/support/dicom-sender.ts';
-import { makeStudy, type SyntheticInstance, writeInstances } from '../../test/support/synthetic.ts';
+import type { OrthancProcess } from '../../test/support/orthanc-process.ts';
+import {
+  makeStudy,
+  type SyntheticInstance,
+  withOtherContent,
+  writeInstances,
+} from '../../test/support/synthetic.ts';
 import type { ChaosFarm } from './farm.ts';
 import type { RoundPlan, StudyPlan } from './schedule.ts';
 
@@ -11,6 +17,8 @@ export interface Told {
   readonly acknowledged: boolean;
   /** How often it was sent in vain before. */
   readonly refusals: number;
+  /** The same identifiers with other content, if that was acknowledged later. */
+  readonly altered: SyntheticInstance | null;
 }
 
 /** Modalities send again what was not acknowledged; they give up this long after the round began. */
@@ -84,6 +92,14 @@ async function sendStudy(
     await sleep(plan.lateAfterMs);
     await sendPart(files.slice(-plan.late));
   }
+  const [original] = study.instances;
+  let altered: SyntheticInstance | null = null;
+  if (plan.altered && original !== undefined && (await isLetGo(chaos, plan, original, began))) {
+    const other = withOtherContent(original);
+    const alteredFiles = await writeInstances([other], `${folder}/${plan.name}-again`);
+    for (const front of plan.fronts) await send(front, alteredFiles);
+    if (alteredFiles.every((file) => acknowledged.has(file))) altered = other;
+  }
   return study.instances.map((instance, index): Told => {
     const file = files[index] ?? '';
     return {
@@ -91,6 +107,32 @@ async function sendStudy(
       study: plan.name,
       acknowledged: acknowledged.has(file),
       refusals: refusals.get(file) ?? 0,
+      altered: instance === original ? altered : null,
     };
   });
+}
+
+/** Other pixels under the same tags are not seen by a front that still holds the first: only then are they sent. */
+async function isLetGo(
+  chaos: ChaosFarm,
+  plan: StudyPlan,
+  { orthancId }: SyntheticInstance,
+  began: number,
+): Promise<boolean> {
+  const fronts = chaos.farm.fronts.filter(({ name }) => plan.fronts.includes(name));
+  const isHeld = async (front: OrthancProcess): Promise<boolean> => {
+    try {
+      const signal = AbortSignal.timeout(2000);
+      return (await front.fetch(`/instances/${orthancId}`, { signal })).status !== 404;
+    } catch {
+      // It may be dead or frozen: nobody knows.
+      return true;
+    }
+  };
+  while (performance.now() - began < giveUpAfterMs) {
+    const held = await Promise.all(fronts.map(isHeld));
+    if (!held.includes(true)) return true;
+    await sleep(pauseMs);
+  }
+  return false;
 }
