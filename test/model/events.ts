@@ -33,6 +33,18 @@ export type Event =
     }
   | { readonly do: 'operator'; readonly backend: string; readonly state: 'ready' | 'drain' | 'maint' }
   | { readonly do: 'rebind'; readonly study: number; readonly backend: string | null }
+  | { readonly do: 'evacuate'; readonly backend: string; readonly target: string | null }
+  | { readonly do: 'cancel-evacuation'; readonly backend: string }
+  /** Of every former copy in conflict. */
+  | { readonly do: 'accept-current' }
+  /** About one of the instances in quarantine. */
+  | {
+      readonly do: 'decide';
+      readonly what: 'retry' | 'release' | 'discard';
+      readonly which: number;
+      readonly backend: string;
+      readonly replace: boolean;
+    }
   | { readonly do: 'crash'; readonly awayMs: number }
   | {
       readonly do: 'ledger';

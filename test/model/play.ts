@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Logger } from 'winston';
 import { LedgerError } from '../../src/ledger/ledger.ts';
 import type { OperatorState } from '../../src/study.ts';
-import { FailoverError } from '../../src/transfer/failover.ts';
+import { FailoverError, QuarantineError } from '../../src/transfer/failover.ts';
 import type { Event, Gap, History } from './events.ts';
 import { Died, type LedgerFate } from './guarded-ledger.ts';
 import { image, studyUidOf } from './image.ts';
@@ -97,8 +97,25 @@ class Player {
     this.world.alive = null;
     const run = this.#run ?? this.#abandoned;
     if (run === null) return;
+    this.#tellStory(run);
     this.world.time.kill(run.owner);
     await run.abandon();
+  }
+
+  /** What the ledger thinks, for the person who reads a history that ended badly. */
+  #tellStory({ file }: Run): void {
+    const { world } = this;
+    if (!world.tracing) return;
+    for (const uid of new Set([...world.relied.values()].map(({ image: { studyUid } }) => studyUid))) {
+      for (const { epoch, backend, kind, reason } of file.decisions(uid))
+        world.notes.push(`${uid} epoch ${epoch}: ${kind} ${backend}: ${reason}`);
+      for (const { at, kind, text } of file.events(uid))
+        world.notes.push(`${uid} ${at - Date.UTC(2026, 2, 1, 12)} ${kind}: ${text}`);
+    }
+    for (const { studyUid, backend, state, reason } of file.formerCopies())
+      world.notes.push(`${studyUid} former copy on ${backend}: ${state}, ${reason}`);
+    for (const { front, orthancId, code, detail } of file.quarantined({ limit: 100 }).items)
+      world.notes.push(`${front} ${orthancId.slice(0, 4)} in quarantine: ${code}, ${detail}`);
   }
 
   async #goOn(gap: Gap): Promise<void> {
@@ -173,12 +190,68 @@ class Player {
           run.failover.rebind({ studyUid, copy: 0, backend: event.backend, who: 'somebody' });
         });
         return;
+      case 'evacuate':
+        this.#ask((run) => {
+          const { backend, target } = event;
+          run.evacuator.evacuate({ backend, target, bytesPerSecond: null, who: 'somebody' });
+        });
+        return;
+      case 'cancel-evacuation':
+        this.#ask((run) => void run.evacuator.cancel(event.backend, 'somebody'));
+        return;
+      case 'accept-current':
+        this.#ask((run) => this.#acceptCurrent(run));
+        return;
+      case 'decide':
+        this.#ask((run) => this.#decide(run, event));
+        return;
       case 'crash':
         this.#awayMs = event.awayMs;
         this.#die();
         return;
       case 'ledger':
         this.#fates.push({ kind: event.kind, writesLeft: event.writesLeft });
+    }
+  }
+
+  #acceptCurrent({ ledger, healer }: Run): void {
+    const { world } = this;
+    for (const { studyUid, backend, state } of ledger.formerCopies()) {
+      if (state !== 'conflict') continue;
+      healer.acceptCurrent(studyUid, backend, 'somebody');
+      for (const one of world.orthanc(backend).images.values())
+        if (one.studyUid === studyUid) world.givenUp.add(one.content);
+    }
+  }
+
+  #decide({ ledger, desk }: Run, event: Extract<Event, { do: 'decide' }>): void {
+    const { world } = this;
+    const { items } = ledger.quarantined({ limit: 10 });
+    const one = items[event.which % Math.max(1, items.length)];
+    if (one === undefined) return;
+    const { front, orthancId, studyUid } = one;
+    const giveUp = (orthanc: string): void => {
+      const there = world.orthanc(orthanc).images.get(orthancId);
+      if (there !== undefined) world.givenUp.add(there.content);
+    };
+    const failed = (error: unknown): void => {
+      if (!isRefusal(error)) throw error;
+    };
+    switch (event.what) {
+      case 'retry':
+        desk.retry({ studyUid, orthancId, who: 'somebody' });
+        return;
+      case 'release':
+        // It may go elsewhere than its study.
+        world.direct.add(studyUid);
+        if (event.replace) giveUp(event.backend);
+        desk
+          .release({ front, orthancId, backend: event.backend, replace: event.replace, who: 'somebody' })
+          .catch(failed);
+        return;
+      case 'discard':
+        giveUp(front);
+        desk.discard({ front, orthancId, who: 'somebody' }).catch(failed);
     }
   }
 
@@ -255,6 +328,11 @@ class Player {
         world.time.after(1_000, own, mend);
         return;
       }
+      this.#ask((run) => {
+        // Two that are emptied at the same time would send their studies to each other.
+        const [, ...others] = run.ledger.evacuations().filter(({ state }) => state === 'running');
+        for (const { backend } of others) run.evacuator.cancel(backend, 'somebody');
+      });
       for (const name of backendNames) this.#ask((run) => this.#setOperator(run, name, 'ready'));
     };
     mend();
@@ -271,9 +349,17 @@ class Player {
     await this.#goOn({ ms: calmMs });
     const run = this.#run;
     if (world.violations.length > 0 || run === null) return;
-    for (const what of leftOver(world, run)) world.violated(`came back: ${what}`);
     // Polls and comparisons go on; work does not.
     const perSecond = (world.calls - before) / (calmMs / 1000);
+    // What is in quarantine is looked at again from time to time, and back at once.
+    for (let tries = 0; leftOver(world, run).length > 0 && tries < 5; tries++)
+      await this.#goOn({ ms: 1_000 });
+    for (const what of leftOver(world, run)) world.violated(`came back: ${what}`);
     if (perSecond > 12) world.violated(`${perSecond} calls a second while there is nothing to do`);
   }
+}
+
+/** What a person is told when it cannot be done. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof LedgerError || error instanceof FailoverError || error instanceof QuarantineError;
 }

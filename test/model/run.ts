@@ -17,6 +17,7 @@ import { createFrontRest } from '../../src/transfer/front-rest.ts';
 import { createHealer } from '../../src/transfer/heal.ts';
 import { createLanes } from '../../src/transfer/lanes.ts';
 import { createQuarantineDesk } from '../../src/transfer/quarantine.ts';
+import { createSecondLook } from '../../src/transfer/second-look.ts';
 import { createSettler } from '../../src/transfer/settle.ts';
 import { guardLedger, type LedgerFate } from './guarded-ledger.ts';
 import { seeded } from './random.ts';
@@ -161,6 +162,7 @@ export function startRun(
       lanes.wakeAll();
     },
   });
+  const secondLook = createSecondLook({ ledger, again: (instance) => desk.again(instance), clock, log });
   const settler = createSettler({
     ledger,
     fronts,
@@ -193,6 +195,7 @@ export function startRun(
   failover.start();
   healer.start();
   evacuator.start();
+  secondLook.start();
   // As its schedule does, without node-cron, which goes by the clock on the wall.
   setInterval(() => void reconciler.reconcileAll(true), settings.reconcileMs);
   lanes.wakeAll();

@@ -209,10 +209,10 @@ export class SimOrthanc extends Server implements Orthanc {
   }
 
   #removing(ids: readonly string[], options: CallOptions | undefined): Promise<void> {
-    this.world.asksToDelete(this.name, ids);
+    const sure = this.world.asksToDelete(this.name, ids);
     return this.exchange('delete', options, (fault, done) => {
       const some = fault === 'partial' ? ids.slice(0, Math.ceil(ids.length / 2)) : ids;
-      this.world.deletes(this.name, some);
+      this.world.deletes(this.name, some, sure);
       done(
         fault === 'partial'
           ? { error: this.error('server-error', 'broke off half-way') }

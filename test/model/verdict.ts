@@ -16,6 +16,11 @@ export function leftOver(world: World, { ledger }: Run): string[] {
       left.push(`former copy of ${former.studyUid} on ${former.backend}: ${former.state}, ${former.reason}`);
   }
 
+  const conflicts = ledger.formerCopies().some(({ state }) => state === 'conflict');
+  for (const { backend, state, waiting } of ledger.evacuations()) {
+    if (state === 'running' && !conflicts) left.push(`${backend} is still being emptied: ${waiting}`);
+  }
+
   const quarantined = new Map(
     ledger.quarantined({ limit: 1000 }).items.map((one) => [`${one.front} ${one.orthancId}`, one]),
   );

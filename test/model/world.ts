@@ -13,6 +13,10 @@ const callsInASecond = 600;
 /** How long something that was begun before its backend went into `maint` may still begin to send. */
 const begunBeforeMs = 5_000;
 
+/** What the service was told of a backend is as good as new for so long; and so long it may be acted upon if it is still so. */
+const aMomentMs = 3_000;
+const aWhileMs = 15_000;
+
 export const frontNames = ['f1', 'f2'] as const;
 export const backendNames = ['b1', 'b2', 'b3'] as const;
 
@@ -158,22 +162,35 @@ export class World {
     if (this.#isOut(backend)) this.violated(`uploaded to ${backend}, which is in maint`);
   }
 
-  asksToDelete(orthanc: string, ids: readonly string[]): void {
+  /** Returns the contents that the service had made sure of elsewhere when it asked: nobody can do better than that. */
+  asksToDelete(orthanc: string, ids: readonly string[]): ReadonlySet<string> {
     this.note(`asks ${orthanc} to delete ${ids.map((id) => id.slice(0, 4)).join(' ')}`);
     if (this.backends.has(orthanc) && this.#isOut(orthanc))
       this.violated(`deletion asked of ${orthanc}, which is in maint`);
+    const sure = new Set<string>();
+    for (const backend of this.backends.values()) {
+      if (backend.name === orthanc) continue;
+      for (const id of ids) {
+        const look = this.#looks.get(`${backend.name} ${id}`);
+        if (look === undefined || look.content === null) continue;
+        const ageMs = this.time.now - look.at;
+        const isThere = backend.images.get(id)?.content === look.content;
+        if (ageMs < aMomentMs || (isThere && ageMs < aWhileMs)) sure.add(look.content);
+      }
+    }
+    return sure;
   }
 
   /** The effect of a deletion the service asked for. */
-  deletes(name: string, ids: readonly string[]): void {
+  deletes(name: string, ids: readonly string[], sure: ReadonlySet<string>): void {
     const orthanc = this.orthanc(name);
     for (const id of ids) {
       const one = orthanc.images.get(id);
       if (one === undefined) continue;
       const relied = this.relied.get(one.content);
       if (relied !== undefined && relied.excused === null && !this.givenUp.has(one.content)) {
-        if (this.fronts.has(name)) this.#checkRelease(one);
-        else this.#checkFormer(name, one);
+        if (this.fronts.has(name)) this.#checkRelease(one, sure);
+        else this.#checkFormer(name, one, sure);
       }
       orthanc.images.delete(id);
       this.note(`${name} deletes ${id.slice(0, 4)} ${one.content}`);
@@ -231,38 +248,29 @@ export class World {
     }
   }
 
-  #checkRelease(one: Image): void {
+  #checkRelease(one: Image, sure: ReadonlySet<string>): void {
     for (const backend of this.backends.values())
       if (backend.images.get(one.id)?.content === one.content) return;
-    // It was there when the service last asked, a moment ago: nobody can do better.
-    for (const backend of this.backends.keys())
-      if (this.#sawJustNow(backend, one)) {
-        this.#excuse(one, 'wiped after the service had made sure');
-        return;
-      }
+    if (sure.has(one.content)) {
+      this.#excuse(one, 'wiped after the service had made sure');
+      return;
+    }
     this.violated(`the front was asked to delete ${one.content}, which no backend holds`);
   }
 
-  #checkFormer(name: string, one: Image): void {
+  #checkFormer(name: string, one: Image, sure: ReadonlySet<string>): void {
     // Never proven there, and still on its front, perhaps in quarantine: what is deleted is taken for damage.
     for (const front of this.fronts.values()) if (front.images.get(one.id)?.content === one.content) return;
     const bound = this.alive?.ledger.assignments(one.studyUid).map((assignment) => assignment.backend) ?? [];
     if (bound.includes(name)) this.violated(`${one.content} deleted on ${name}, where its study is bound`);
-    for (const backend of bound) {
-      if (this.orthanc(backend).images.get(one.id)?.content === one.content) return;
-      if (this.#sawJustNow(backend, one)) {
-        if (!this.#isSomewhere(one, name)) this.#excuse(one, 'wiped after the service had made sure');
-        return;
-      }
+    if (bound.some((backend) => this.orthanc(backend).images.get(one.id)?.content === one.content)) return;
+    if (sure.has(one.content)) {
+      if (!this.#isSomewhere(one, name)) this.#excuse(one, 'wiped after the service had made sure');
+      return;
     }
     this.violated(
       `${one.content} deleted on ${name}; its study is bound to ${bound.join()}, which does not hold it`,
     );
-  }
-
-  #sawJustNow(backend: string, one: Image): boolean {
-    const look = this.#looks.get(`${backend} ${one.id}`);
-    return look?.content === one.content && this.time.now - look.at < 15_000;
   }
 
   #isOut(backend: string): boolean {
