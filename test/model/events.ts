@@ -144,6 +144,26 @@ const event: fc.Arbitrary<Event> = fc.oneof(
     }),
   },
   {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('evacuate' as const),
+      backend,
+      target: fc.option(backend, { nil: null }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('cancel-evacuation' as const), backend }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('accept-current' as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('decide' as const),
+      what: fc.constantFrom('retry', 'release', 'discard'),
+      which: fc.nat(3),
+      backend,
+      replace: fc.boolean(),
+    }),
+  },
+  {
     weight: 2,
     arbitrary: fc.record({ do: fc.constant('crash' as const), awayMs: fc.constantFrom(1, 500, 8_000) }),
   },

@@ -38,6 +38,11 @@ beforeAll(async () => {
 });
 afterAll(() => folder.remove());
 
+/** For the person who runs it: the seed that these histories came from. */
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
 let playing: Promise<unknown> = Promise.resolve();
 
 /** One after the other: a history has all timers of the process, and one that shrinking gave up is still at it. */
@@ -77,13 +82,12 @@ test('nothing is lost, whatever happens in whatever order', {
       `DDE_MODEL_SEED=${part}\n${JSON.stringify(history)}\n${notes.join('\n')}\n${violations.join('\n')}`,
     );
   }
-  console.info(`model: from seed ${seed}, ${played} histories, ${steps} steps`);
+  say(`model: from seed ${seed}, ${played} histories, ${steps} steps`);
 });
 
 // A history that was found once, from the environment: DDE_MODEL_HISTORY='{"seed":…}'.
 test.runIf(process.env.DDE_MODEL_HISTORY !== undefined)('replay', async () => {
   const history = JSON.parse(process.env.DDE_MODEL_HISTORY ?? '') as History;
   const { notes, violations, steps } = await replay(history, true);
-  console.info(notes.join('\n'));
-  console.info(violations.join('\n') || 'all well', `${steps} steps`);
+  say([...notes, ...violations, `${violations.length === 0 ? 'all well, ' : ''}${steps} steps`].join('\n'));
 });

@@ -1,12 +1,10 @@
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'winston';
-import { LedgerError } from '../../src/ledger/ledger.ts';
-import type { OperatorState } from '../../src/study.ts';
-import { FailoverError, QuarantineError } from '../../src/transfer/failover.ts';
 import type { Event, Gap, History } from './events.ts';
 import { Died, type LedgerFate } from './guarded-ledger.ts';
 import { image, studyUidOf } from './image.ts';
+import { acceptCurrent, decide, isRefusal, setOperator } from './persons.ts';
 import { type Run, startRun } from './run.ts';
 import { arrivalOf } from './sim-orthanc.ts';
 import { world as own, takeOver } from './time.ts';
@@ -182,7 +180,7 @@ class Player {
         return;
       }
       case 'operator':
-        this.#ask((run) => this.#setOperator(run, event.backend, event.state));
+        this.#ask((run) => setOperator(this.world, run, event.backend, event.state));
         return;
       case 'rebind':
         this.#ask((run) => {
@@ -200,10 +198,10 @@ class Player {
         this.#ask((run) => void run.evacuator.cancel(event.backend, 'somebody'));
         return;
       case 'accept-current':
-        this.#ask((run) => this.#acceptCurrent(run));
+        this.#ask((run) => acceptCurrent(this.world, run));
         return;
       case 'decide':
-        this.#ask((run) => this.#decide(run, event));
+        this.#ask((run) => decide(this.world, run, event));
         return;
       case 'crash':
         this.#awayMs = event.awayMs;
@@ -214,59 +212,11 @@ class Player {
     }
   }
 
-  #acceptCurrent({ ledger, healer }: Run): void {
-    const { world } = this;
-    for (const { studyUid, backend, state } of ledger.formerCopies()) {
-      if (state !== 'conflict') continue;
-      healer.acceptCurrent(studyUid, backend, 'somebody');
-      for (const one of world.orthanc(backend).images.values())
-        if (one.studyUid === studyUid) world.givenUp.add(one.content);
-    }
-  }
-
-  #decide({ ledger, desk }: Run, event: Extract<Event, { do: 'decide' }>): void {
-    const { world } = this;
-    const { items } = ledger.quarantined({ limit: 10 });
-    const one = items[event.which % Math.max(1, items.length)];
-    if (one === undefined) return;
-    const { front, orthancId, studyUid } = one;
-    const giveUp = (orthanc: string): void => {
-      const there = world.orthanc(orthanc).images.get(orthancId);
-      if (there !== undefined) world.givenUp.add(there.content);
-    };
-    const failed = (error: unknown): void => {
-      if (!isRefusal(error)) throw error;
-    };
-    switch (event.what) {
-      case 'retry':
-        desk.retry({ studyUid, orthancId, who: 'somebody' });
-        return;
-      case 'release':
-        // It may go elsewhere than its study.
-        world.direct.add(studyUid);
-        if (event.replace) giveUp(event.backend);
-        desk
-          .release({ front, orthancId, backend: event.backend, replace: event.replace, who: 'somebody' })
-          .catch(failed);
-        return;
-      case 'discard':
-        giveUp(front);
-        desk.discard({ front, orthancId, who: 'somebody' }).catch(failed);
-    }
-  }
-
   #announce(arrival: ReturnType<typeof arrivalOf>): void {
     const run = this.#run;
     // The service is away: the front goes on without it.
     if (run === null) return;
     this.world.time.after(0, run.owner, () => run.hook(arrival));
-  }
-
-  #setOperator(run: Run, backend: string, state: OperatorState): void {
-    const { maintSince, time } = this.world;
-    run.pool.setOperator(backend, { state }, time.now);
-    if (state !== 'maint') maintSince.delete(backend);
-    else if (!maintSince.has(backend)) maintSince.set(backend, time.now);
   }
 
   /** What a person asks of the service. Refusals are none of the model's business. */
@@ -277,9 +227,7 @@ class Player {
       try {
         what(run);
       } catch (error) {
-        const expected =
-          error instanceof LedgerError || error instanceof FailoverError || this.world.time.isDead(run.owner);
-        if (!expected) throw error;
+        if (!isRefusal(error) && !this.world.time.isDead(run.owner)) throw error;
       }
     });
   }
@@ -333,7 +281,7 @@ class Player {
         const [, ...others] = run.ledger.evacuations().filter(({ state }) => state === 'running');
         for (const { backend } of others) run.evacuator.cancel(backend, 'somebody');
       });
-      for (const name of backendNames) this.#ask((run) => this.#setOperator(run, name, 'ready'));
+      for (const name of backendNames) this.#ask((run) => setOperator(this.world, run, name, 'ready'));
     };
     mend();
     const givenUpAt = world.time.now + recoveryMs;
@@ -357,9 +305,4 @@ class Player {
     for (const what of leftOver(world, run)) world.violated(`came back: ${what}`);
     if (perSecond > 12) world.violated(`${perSecond} calls a second while there is nothing to do`);
   }
-}
-
-/** What a person is told when it cannot be done. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof LedgerError || error instanceof FailoverError || error instanceof QuarantineError;
 }

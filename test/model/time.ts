@@ -160,6 +160,11 @@ function endTimer(handle: unknown): void {
   else if (handle instanceof Object && 'hasRef' in handle) realClearTimeout(handle as NodeJS.Timeout);
 }
 
+/** As those of Node reject with. */
+function abortError(): Error {
+  return new DOMException('The operation was aborted', 'AbortError');
+}
+
 /** In place of `node:timers/promises`. */
 export const timersPromises = {
   setImmediate: <T>(value?: T): Promise<T | undefined> =>
@@ -174,13 +179,13 @@ export const timersPromises = {
     new Promise((resolve, reject) => {
       const signal = options?.signal;
       if (signal?.aborted === true) {
-        reject(signal.reason);
+        reject(abortError());
         return;
       }
       const handle = startTimeout(() => resolve(value), ms);
       signal?.addEventListener('abort', () => {
         handle.end();
-        reject(signal.reason);
+        reject(abortError());
       });
     }),
 };
@@ -201,7 +206,7 @@ export function takeOver(time: VirtualTime): () => void {
     clearImmediate: globalThis.clearImmediate,
   };
   const start = time.now;
-  const now = performance.now;
+  const now = Object.getOwnPropertyDescriptor(performance, 'now');
   Object.assign(globalThis, {
     setTimeout: startTimeout,
     clearTimeout: endTimer,
@@ -213,7 +218,9 @@ export function takeOver(time: VirtualTime): () => void {
   performance.now = () => time.now - start;
   return () => {
     Object.assign(globalThis, before);
-    performance.now = now;
+    // What is the prototype's comes back by itself.
+    if (now === undefined) Reflect.deleteProperty(performance, 'now');
+    else Object.defineProperty(performance, 'now', now);
     active = null;
   };
 }

@@ -2,9 +2,6 @@ import type { Ledger, QuarantinedInstance } from '../../src/ledger/ledger.ts';
 import type { Run } from './run.ts';
 import type { World } from './world.ts';
 
-/** Until former copies are worked off they stay. */
-const heals: boolean = true;
-
 /** What a farm without faults still has to do; nothing, when all is well. */
 export function leftOver(world: World, { ledger }: Run): string[] {
   const left: string[] = [];
@@ -12,13 +9,13 @@ export function leftOver(world: World, { ledger }: Run): string[] {
   if (queue.instances > 0) left.push(`${queue.instances} deliveries wait`);
   if (queue.unplacedStudies > 0) left.push(`${queue.unplacedStudies} studies are not placed`);
   for (const former of ledger.formerCopies()) {
-    if (heals && former.state !== 'conflict')
+    if (former.state !== 'conflict')
       left.push(`former copy of ${former.studyUid} on ${former.backend}: ${former.state}, ${former.reason}`);
   }
 
-  const conflicts = ledger.formerCopies().some(({ state }) => state === 'conflict');
+  const anyConflict = ledger.formerCopies().some(({ state }) => state === 'conflict');
   for (const { backend, state, waiting } of ledger.evacuations()) {
-    if (state === 'running' && !conflicts) left.push(`${backend} is still being emptied: ${waiting}`);
+    if (state === 'running' && !anyConflict) left.push(`${backend} is still being emptied: ${waiting}`);
   }
 
   const quarantined = new Map(
@@ -44,7 +41,7 @@ export function leftOver(world: World, { ledger }: Run): string[] {
   const studies = new Set([...world.relied.values()].map(({ image }) => image.studyUid));
   for (const uid of studies) {
     const conflicts = ledger.formerCopies({ studyUid: uid }).length > 0;
-    if (!heals && conflicts) continue;
+    if (!conflicts) continue;
     const holders = [...world.backends.values()].filter((backend) =>
       [...backend.images.values()].some((one) => one.studyUid === uid),
     );

@@ -50,6 +50,8 @@ export class World {
   readonly maintSince = new Map<string, number>();
   /** Studies of which something was sent past the fronts. */
   readonly direct = new Set<string>();
+  /** Studies of which a person had something brought to a backend of their choice. */
+  readonly released = new Set<string>();
   alive: Alive | null = null;
   inHook = false;
   calls = 0;
@@ -152,6 +154,8 @@ export class World {
     if (this.#isOut(peer)) this.violated(`sent to ${peer}, which is in maint`);
     const { images } = this.orthanc(front);
     for (const uid of new Set(ids.flatMap((id) => images.get(id)?.studyUid ?? []))) {
+      // A person may release single instances to any backend.
+      if (this.released.has(uid)) continue;
       if (!ledger.decisions(uid).some((decision) => decision.backend === peer))
         this.violated(`${uid} sent to ${peer}, where it was never bound`);
     }
