@@ -22,6 +22,8 @@ export interface Summary {
   readonly acknowledged: number;
   /** Instances that were sent with two contents. */
   readonly conflicts: number;
+  /** Studies that went to another backend than the one they were bound to. */
+  readonly rebound: number;
   readonly missing: number;
   readonly wrongContent: number;
   readonly onTwoBackends: number;
@@ -31,7 +33,7 @@ export interface Summary {
   readonly faults: readonly FaultLine[];
 }
 
-export function summarize({ rounds, atTheEnd }: RunResult): Summary {
+export function summarize({ rounds, atTheEnd, rebound }: RunResult): Summary {
   const verdicts = [...rounds.map((round) => round.verdict), ...atTheEnd.map((end) => end.verdict)];
   const wrong = (of: 'missing' | 'wrongContent' | 'onTwoBackends' | 'withoutReceipt'): number =>
     verdicts.reduce((sum, verdict) => sum + verdict[of].length, 0);
@@ -41,6 +43,7 @@ export function summarize({ rounds, atTheEnd }: RunResult): Summary {
     sent: rounds.reduce((sum, round) => sum + round.verdict.sent, 0),
     acknowledged: rounds.reduce((sum, round) => sum + round.verdict.acknowledged, 0),
     conflicts: rounds.reduce((sum, round) => sum + round.conflicts, 0),
+    rebound,
     missing: wrong('missing'),
     wrongContent: wrong('wrongContent'),
     onTwoBackends: wrong('onTwoBackends'),
@@ -119,6 +122,7 @@ rounds                          ${summary.rounds}
 images sent                     ${summary.sent}
 acknowledged                    ${summary.acknowledged}
 sent again with other content   ${summary.conflicts}
+studies bound anew              ${summary.rebound}
 acknowledged and missing        ${summary.missing}
 wrong content                   ${summary.wrongContent}
 studies on two backends         ${summary.onTwoBackends}

@@ -18,6 +18,8 @@ export interface RoundResult {
   readonly recovery: Recovery;
   readonly verdict: Verdict;
   readonly neverAcknowledged: number;
+  /** Studies that were bound to another backend, since the farm began. */
+  readonly rebound: number;
   /** Sentences about processes that ended without a fault's doing. */
   readonly endedByThemselves: readonly string[];
   readonly failed: boolean;
@@ -44,6 +46,8 @@ export interface RunResult {
   readonly rounds: readonly RoundResult[];
   /** What was found when a farm was looked through once more at its end. */
   readonly atTheEnd: readonly { readonly seeds: string; readonly verdict: Verdict }[];
+  /** Studies that were bound to another backend while their rounds went on. */
+  readonly rebound: number;
   /** Why disks were not filled; null when they were. */
   readonly withoutDisks: string | null;
 }
@@ -54,6 +58,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
   const rounds: RoundResult[] = [];
   const atTheEnd: RunResult['atTheEnd'][number][] = [];
   let withoutDisks: string | null = null;
+  let rebound = 0;
   const more = (): boolean => rounds.length < options.rounds && performance.now() < until;
 
   while (more()) {
@@ -69,6 +74,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
       // What a failed round leaves, or a conflict, would be counted again in the next.
       usable = !result.failed && result.conflicts === 0;
     }
+    rebound += rounds.at(-1)?.rebound ?? 0;
     if (rounds.at(-1)?.failed === true) continue;
     const seeds = `${first}–${options.seed + rounds.length - 1}`;
     const verdict = await judge(chaos, [...all.values()], all);
@@ -79,7 +85,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
     }
     atTheEnd.push({ seeds, verdict });
   }
-  return { rounds, atTheEnd, withoutDisks };
+  return { rounds, atTheEnd, rebound, withoutDisks };
 }
 
 async function runRound(
@@ -111,6 +117,7 @@ async function runRound(
     recovery,
     verdict,
     neverAcknowledged: verdict.sent - verdict.acknowledged,
+    rebound: await reboundSoFar(chaos),
     endedByThemselves: chaos.endedByThemselves.slice(endedBefore),
     failed,
     evidence: failed ? join(evidenceFolder, `seed-${seed}`) : null,
@@ -121,4 +128,14 @@ async function runRound(
     writeFileSync(join(result.evidence, 'round.json'), JSON.stringify(result, null, 2));
   }
   return result;
+}
+
+/** 0 of a service that does not answer: that round has failed anyway. */
+async function reboundSoFar(chaos: ChaosFarm): Promise<number> {
+  try {
+    const totals = await chaos.farm.service.get<{ decisions: { rebound: number } }>('/api/v1/totals');
+    return totals.decisions.rebound;
+  } catch {
+    return 0;
+  }
 }
