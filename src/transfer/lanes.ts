@@ -33,6 +33,11 @@ export interface Lanes {
 const ledgerPauseMs = 1000;
 /** While a front rests and something of it waits, it is looked for again this often: another front's may have come due. */
 const restingMs = 250;
+/**
+ * All backends are looked at this often in any case. Deliveries also come into the queue where nobody sends for them, such as when a
+ * removal fails after its study was bound anew; each of those ways would have to tell the lanes, and the one forgotten waits for ever.
+ */
+const netMs = 2_000;
 
 /**
  * Keeps `lanes` transfers under way to each backend. A lane that is free takes what waits at that moment, at once; what
@@ -49,6 +54,13 @@ export function createLanes(deps: LanesDeps): Lanes {
   const abort = new AbortController();
   const stopping = new AbortController();
   let stopped = false;
+
+  const net = setInterval(wakeAll, netMs);
+  net.unref();
+
+  function wakeAll(): void {
+    for (const name of pool.names()) wake(name);
+  }
 
   function wake(backend: string): void {
     if (stopped || woken.has(backend)) return;
@@ -155,15 +167,14 @@ export function createLanes(deps: LanesDeps): Lanes {
 
   return {
     wake,
-    wakeAll() {
-      for (const name of pool.names()) wake(name);
-    },
+    wakeAll,
     get busy() {
       return underWay.size;
     },
     async stop(graceMs) {
       stopped = true;
       stopping.abort();
+      clearInterval(net);
       for (const timer of alarms.values()) clearTimeout(timer);
       alarms.clear();
       const grace = setTimeout(() => abort.abort(), graceMs);

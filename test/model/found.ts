@@ -51,4 +51,16 @@ export const found: readonly (readonly [what: string, history: History])[] = [
       ],
     },
   ],
+  [
+    'a removal fails after its study was bound anew: what is queued then is sent, though nobody said so',
+    {
+      seed: 0,
+      spreadMs: 40,
+      happenings: [
+        after({ ms: 3_000 }, arrive('f1', 0, 0)),
+        after({ ms: 1_500 }, { do: 'power', orthanc: 'f1', power: 'down' }),
+        after({ ms: 1_924 }, { do: 'rebind', study: 0, backend: null }),
+      ],
+    },
+  ],
 ];
