@@ -173,8 +173,11 @@ class OrthancClient implements Orthanc {
   }
 
   async studyIds(studyUid: string, options?: CallOptions): Promise<readonly string[]> {
-    // Wildcards and lists: Orthanc refuses the ones and would find other studies with the others. No UID has them.
-    if (studyUid === '' || /[*?\\]/.test(studyUid)) return [];
+    if (studyUid === '') return [];
+    // Orthanc looks identifiers up without regard to case and to signs that no UID should have, and refuses those that it
+    // takes for wildcards. Where a UID has any of that, what it says must be looked at, and for wildcards all that it has.
+    if (/[*?\\]/.test(studyUid))
+      return await this.studiesNamed(studyUid, await this.get('/studies', idsAnswer, options), options);
     const request: HttpRequest = {
       method: 'POST',
       path: '/tools/lookup',
@@ -183,7 +186,20 @@ class OrthancClient implements Orthanc {
       repeatable: true,
     };
     const found = await askFor(this.http, request, lookupAnswer, options);
-    return found.filter((resource) => resource.Type === 'Study').map((resource) => resource.ID);
+    const ids = found.filter((resource) => resource.Type === 'Study').map((resource) => resource.ID);
+    return /^[\d.]+$/.test(studyUid) ? ids : await this.studiesNamed(studyUid, ids, options);
+  }
+
+  /** Those of the studies that have this very UID. */
+  private async studiesNamed(
+    studyUid: string,
+    ids: readonly string[],
+    options?: CallOptions,
+  ): Promise<readonly string[]> {
+    const studies = await this.bulk('Study', ids, studiesAnswer, false, options);
+    return studies
+      .filter((study) => study.MainDicomTags.StudyInstanceUID === studyUid)
+      .map((study) => study.ID);
   }
 
   async studyInstanceIds(studyUid: string, options?: CallOptions): Promise<readonly string[]> {

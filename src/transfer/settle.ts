@@ -39,6 +39,12 @@ const questionsAtATime = 4;
  */
 const silentMs = 2000;
 const silentTimes = 4;
+/**
+ * A backend that says it holds an image when asked for that, and not when asked for its study, would be sent to and asked
+ * again and again: nothing the first time, which is most likely a true loss, then 2 s, doubled each time, to 5 min.
+ */
+const pauseAfter = (times: number): number =>
+  times < 2 ? 0 : Math.min(300_000, 1000 * 2 ** Math.min(times - 1, 20));
 
 /**
  * Removal from the front, the only place where anything settled is deleted there. The order is what matters: the study has had no
@@ -53,6 +59,8 @@ export function createSettler(deps: SettlerDeps): Settler {
   const silentUntil = new Map<string, number>();
   /** Studies of those, and until when they are passed over: they would take the places of all others. */
   const passedOver = new Map<string, number>();
+  /** How often each study was doubted since its backends last confirmed it. */
+  const doubts = new Map<string, number>();
   const abort = new AbortController();
   const unwritten: (() => void)[] = [];
   let running: Promise<void> | null = null;
@@ -128,7 +136,12 @@ export function createSettler(deps: SettlerDeps): Settler {
         if (stopped) return;
         const ids = await stillHeld(studyUid);
         if (ids === null) passedOver.set(studyUid, clock() + silentMs);
-        else if (ids.size > 0) confirmed.set(studyUid, ids);
+        else if (ids.size > 0) {
+          confirmed.set(studyUid, ids);
+          doubts.delete(studyUid);
+        } else if (doubts.has(studyUid)) {
+          passedOver.set(studyUid, clock() + pauseAfter(doubts.get(studyUid) ?? 1));
+        }
       }
     };
     await Promise.all(Array.from({ length: questionsAtATime }, asker));
@@ -154,6 +167,7 @@ export function createSettler(deps: SettlerDeps): Settler {
       doubted += ledger.doubt(studyUid, missing, name, clock());
     }
     if (doubted === 0) return new Set([...leaving.values()].flat());
+    doubts.set(studyUid, (doubts.get(studyUid) ?? 0) + 1);
     deps.onDoubt(studyUid);
     return new Set();
   }

@@ -128,6 +128,7 @@ describe('identifiers and sizes of real life', () => {
     ['a space inside', '1.2.840 .77'],
     ['a slash, a percent sign and a question mark', '1.2/3%2F4?5'],
     ['quotes', `1.2.'3".4`],
+    ['what Orthanc would take for another, but for its case', '1.2.840.abc.XYZ'],
   ])('a StudyInstanceUID with %s is one study, whole, and is found by it', async (_what, studyUid) => {
     const sent = makeStudy({ seed: `uid-${studyUid}`, studyUid, instances: 5 });
     for (const instance of sent.instances) {
