@@ -79,12 +79,7 @@ function holderOf(candidates: readonly Candidate[], { held }: Holdings, taken: T
  * A study is one: whatever arrives of it goes where the rest is, even when nothing new should go there. While that backend
  * cannot take it the images wait on the front, which is said.
  */
-function follow(
-  holder: Holder,
-  candidates: readonly Candidate[],
-  holdings: Holdings,
-  taken: Taken,
-): Verdict {
+function follow(holder: Holder, candidates: readonly Candidate[], holdings: Holdings, taken: Taken): Verdict {
   const { candidate, instances } = holder;
   const obstacles = [operatorObstacle(candidate), healthObstacle(candidate)].filter(
     (obstacle) => obstacle !== null,
