@@ -11,7 +11,7 @@ const isOurs = `(a.clean = 1
         AND NOT EXISTS (SELECT 1 FROM moves m WHERE m.study = d.study AND m.orthanc_id = i.orthanc_id AND m.to_backend = d.backend)
         AND NOT EXISTS (SELECT 1 FROM instances o WHERE o.orthanc_id = i.orthanc_id AND o.front <> i.front
           AND (o.state NOT IN ('held', 'quarantined') OR EXISTS (SELECT 1 FROM receipts r WHERE r.instance = o.id AND r.backend = d.backend))))`;
-const alsoOn = `(SELECT json_group_array(o.front) FROM instances o WHERE o.orthanc_id = i.orthanc_id AND o.front <> i.front
+const otherFronts = `(SELECT json_group_array(o.front) FROM instances o WHERE o.orthanc_id = i.orthanc_id AND o.front <> i.front
         AND o.state IN ('held', 'quarantined'))`;
 
 export const transfersSql = {
@@ -29,7 +29,7 @@ export const transfersSql = {
   ready: `
     SELECT d.id, d.instance, i.orthanc_id AS orthancId, s.uid AS studyUid, d.front, d.backend, d.copy, d.epoch, d.bytes,
       d.attempts, d.ask_first AS askFirst,
-      ${isOurs} AS ours, ${alsoOn} AS alsoOn
+      ${isOurs} AS ours, ${otherFronts} AS alsoOn
     FROM deliveries d CROSS JOIN instances i ON i.id = d.instance CROSS JOIN studies s ON s.id = d.study
       CROSS JOIN assignments a ON a.study = d.study AND a.copy = d.copy AND a.epoch = d.epoch
     WHERE d.backend = @backend AND d.front = @front AND d.transfer IS NULL AND d.not_before = 0 AND d.attempts <= @attempts
