@@ -150,13 +150,11 @@ export class World {
   sends(front: string, peer: string, ids: readonly string[]): void {
     this.note(`${front} -> ${peer}: ${ids.map((id) => id.slice(0, 4)).join(' ')}`);
     if (this.alive === null) return;
-    const { ledger } = this.alive;
-    if (this.#isOut(peer)) this.violated(`sent to ${peer}, which is in maint`);
-    const { images } = this.orthanc(front);
-    for (const uid of new Set(ids.flatMap((id) => images.get(id)?.studyUid ?? []))) {
-      // A person may release single instances to any backend.
-      if (this.released.has(uid)) continue;
-      if (!ledger.decisions(uid).some((decision) => decision.backend === peer))
+    // A person may release single instances to any backend, in `maint` or not.
+    const bound = this.#studiesOf(ids).filter((uid) => !this.released.has(uid));
+    if (bound.length > 0 && this.#isOut(peer)) this.violated(`sent to ${peer}, which is in maint`);
+    for (const uid of bound) {
+      if (!this.alive.ledger.decisions(uid).some((decision) => decision.backend === peer))
         this.violated(`${uid} sent to ${peer}, where it was never bound`);
     }
   }
@@ -169,7 +167,8 @@ export class World {
   /** Returns the contents that the service had made sure of elsewhere when it asked: nobody can do better than that. */
   asksToDelete(orthanc: string, ids: readonly string[]): ReadonlySet<string> {
     this.note(`asks ${orthanc} to delete ${ids.map((id) => id.slice(0, 4)).join(' ')}`);
-    if (this.backends.has(orthanc) && this.#isOut(orthanc))
+    const byAPerson = this.#studiesOf(ids).every((uid) => this.released.has(uid));
+    if (this.backends.has(orthanc) && !byAPerson && this.#isOut(orthanc))
       this.violated(`deletion asked of ${orthanc}, which is in maint`);
     const sure = new Set<string>();
     for (const backend of this.backends.values()) {
@@ -275,6 +274,11 @@ export class World {
     this.violated(
       `${one.content} deleted on ${name}; its study is bound to ${bound.join()}, which does not hold it`,
     );
+  }
+
+  #studiesOf(ids: readonly string[]): string[] {
+    const all = [...this.fronts.values(), ...this.backends.values()];
+    return [...new Set(ids.flatMap((id) => all.flatMap(({ images }) => images.get(id)?.studyUid ?? [])))];
   }
 
   #isOut(backend: string): boolean {
