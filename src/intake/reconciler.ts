@@ -62,6 +62,8 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   const running = new Map<string, Promise<Findings | null>>();
   const seenBefore = new Map<string, ReadonlySet<string>>();
   const notBefore = new Map<string, EpochMs>();
+  /** One comparison that was slow, because the network stalled or much was to be taken up, does not put off the next. */
+  const tookBefore = new Map<string, number>();
   const states = new Map<string, FrontState>(
     [...deps.fronts.keys()].map((front) => [
       front,
@@ -150,12 +152,15 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       const wasAway = states.get(front)?.reachable !== true;
       const findings = await compare(front, orthanc, patient && !wasAway);
       reachable(front, null);
-      notBefore.set(front, clock() + (performance.now() - started) * restFactor);
+      const took = performance.now() - started;
+      notBefore.set(front, clock() + Math.min(took, tookBefore.get(front) ?? 0) * restFactor);
+      tookBefore.set(front, took);
       metrics.reconcileFindings.inc({ front, finding: 'unannounced' }, findings.takenUp);
       metrics.reconcileFindings.inc({ front, finding: 'vanished' }, findings.vanished);
       if (findings.takenUp + findings.vanished > 0) log.info('front reconciled', { ...findings });
       return findings;
     } catch (error) {
+      tookBefore.delete(front);
       if (error instanceof OrthancError) reachable(front, error.message);
       else if (error instanceof LedgerError) {
         log.error('ledger failed; the front is compared again later', {
