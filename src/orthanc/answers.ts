@@ -26,6 +26,7 @@ export const studyStatisticsAnswer = z.object({ CountInstances: z.number().int()
 export const idsAnswer = z.array(z.string());
 
 const metadata = z.object({
+  Origin: z.string().optional(),
   RemoteAET: z.string().optional(),
   CalledAET: z.string().optional(),
   RemoteIP: z.string().optional(),

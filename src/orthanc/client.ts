@@ -127,6 +127,11 @@ class OrthancClient implements Orthanc {
     return arrivals;
   }
 
+  async receivedBy(id: string, options?: CallOptions): Promise<string | null> {
+    const [instance] = await this.bulk('Instance', [id], instancesAnswer, true, options);
+    return instance?.Metadata?.Origin ?? null;
+  }
+
   async sizes(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, number>> {
     const instances = await this.bulk('Instance', ids, instancesAnswer, false, options);
     return new Map(instances.map((instance) => [instance.ID, instance.FileSize]));

@@ -90,6 +90,8 @@ export interface Orthanc {
     concurrency: number,
     options?: CallOptions,
   ): Promise<ReadonlyMap<string, string | null>>;
+  /** How it came to hold the instance: `RestApi` (as peers send), `DicomProtocol`, `Plugins`, `Lua`; null: it does not say, or does not hold it. */
+  receivedBy(id: string, options?: CallOptions): Promise<string | null>;
   /** How many instances of the study it holds; 0: it does not know the study. */
   studyInstances(studyUid: string, options?: CallOptions): Promise<number>;
   /** Its own ids of the study, for links: several when several patients share the UID, [] when it does not know it. */

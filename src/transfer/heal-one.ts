@@ -188,8 +188,15 @@ async function bringOver(
     const former = formerMd5s.get(orthancId) ?? null;
     return former === null ? [] : [{ orthancId, former, current: currentMd5s.get(orthancId) ?? null }];
   });
-  const by = (kind: FormerVerdict['kind']): Pair[] =>
-    pairs.filter((pair) => judgeFormer(pair, known).kind === kind);
+  const verdicts = new Map<Pair, FormerVerdict['kind']>();
+  for (const pair of pairs) {
+    const { kind } = judgeFormer(pair, known);
+    // Peers send by REST: what came in another way is nobody's damage.
+    const ours =
+      kind !== 'damage' || (await ends.former.receivedBy(pair.orthancId, { signal })) === 'RestApi';
+    verdicts.set(pair, ours ? kind : 'conflict');
+  }
+  const by = (kind: FormerVerdict['kind']): Pair[] => pairs.filter((pair) => verdicts.get(pair) === kind);
 
   const proofs: MoveProof[] = [];
   const note = (orthancId: string, md5: string): void => {

@@ -137,6 +137,10 @@ export class SimOrthanc extends Server implements Orthanc {
     return { file: Readable.from(pieces(), { objectMode: false }), bytes: bytes.length };
   }
 
+  receivedBy(id: string, options?: CallOptions): Promise<string | null> {
+    return this.ask('read', options, () => (this.images.has(id) ? 'RestApi' : null));
+  }
+
   readBack(id: string, options?: CallOptions): Promise<string | null> {
     return this.md5(id, options);
   }

@@ -98,3 +98,26 @@ test('what came over two fronts and was changed on both ways is damage as well',
     [],
   );
 });
+
+test('what a modality sent straight to the backend, after the study was bound to it, is no damage either', async () => {
+  const study = makeStudy({ seed: 'straight', instances: 2 });
+  const [first, second] = study.instances;
+  if (first === undefined || second === undefined) throw new Error('two instances were made');
+  const others = withOtherContent(second);
+  await using one = await startInProcess(alone);
+  const { farm, service } = one;
+  await send(farm, [first]);
+  await frontsEmpty(farm);
+  await using dir = await tempDir();
+  await sendAllDicom(await writeInstances([others], dir.path), { port: farm.backend('orthanc1').dicomPort });
+  await send(farm, [second]);
+  const [quarantined] = await until(
+    () => {
+      const { items } = service.ledger.quarantined({ limit: 10 });
+      return items.length > 0 ? items : null;
+    },
+    { what: 'the quarantine' },
+  );
+  expect(quarantined).toMatchObject({ code: 'conflict', orthancId: second.orthancId });
+  await expectSamePixels(farm, 'orthanc1', others);
+});
