@@ -82,6 +82,9 @@ export function createConflicts(deps: ConflictDeps): Conflicts {
           ? { kind: 'quarantine', code: 'conflict', detail: `again and again it ${damage}` }
           : retry('damaged', damage, nextTry(delivery.attempts, clock(), deps.random));
       }
+      // The same instance coming over another front may have been found damaged, and deleted, in the meantime.
+      if ((await backend.md5(delivery.orthancId, { signal })) !== md5.backend)
+        return retry('conflict', detail, nextTry(delivery.attempts, clock(), deps.random));
       switch (conflict) {
         case 'quarantine':
           note('conflict-quarantined', `${detail}; kept on the front until a person decides`);
