@@ -71,7 +71,11 @@ export function createConflicts(deps: ConflictDeps): Conflicts {
       const same = delivery.ours ? await isSameOn(delivery, md5.front, signal) : false;
       if (same === null) return retry('conflict', detail, nextTry(delivery.attempts, clock(), deps.random));
       // Peers send by REST: what a modality sent straight to the backend meanwhile is nobody's damage.
-      if (same && (await backend.receivedBy(delivery.orthancId, { signal })) === 'RestApi') {
+      const by = same ? await backend.receivedBy(delivery.orthancId, { signal }) : null;
+      // Gone since it was read: another transfer of the same instance has deleted it as damage.
+      if (same && by === null)
+        return retry('conflict', detail, nextTry(delivery.attempts, clock(), deps.random));
+      if (by === 'RestApi') {
         // What was so at the claim may not be any more: then it is asked again, as what it is now.
         if (!ledger.stillOurs(delivery)) return retry('conflict', detail, clock());
         // Whatever the policy is: nobody else's image is there, and a damaged one must not be found by anybody.

@@ -191,10 +191,9 @@ async function bringOver(
   const verdicts = new Map<Pair, FormerVerdict['kind']>();
   for (const pair of pairs) {
     const { kind } = judgeFormer(pair, known);
-    // Peers send by REST: what came in another way is nobody's damage.
-    const ours =
-      kind !== 'damage' || (await ends.former.receivedBy(pair.orthancId, { signal })) === 'RestApi';
-    verdicts.set(pair, ours ? kind : 'conflict');
+    // Peers send by REST: what came in another way is nobody's damage. What is gone by now is looked at no more.
+    const by = kind === 'damage' ? await ends.former.receivedBy(pair.orthancId, { signal }) : 'RestApi';
+    if (by !== null) verdicts.set(pair, by === 'RestApi' ? kind : 'conflict');
   }
   const by = (kind: FormerVerdict['kind']): Pair[] => pairs.filter((pair) => verdicts.get(pair) === kind);
 
