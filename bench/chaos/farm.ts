@@ -37,6 +37,8 @@ export interface ChaosFarm extends AsyncDisposable {
   readonly withoutDisks: string | null;
   /** Sentences about processes that ended and that nobody had killed. */
   readonly endedByThemselves: readonly string[];
+  /** Folder of an Orthanc's storage. */
+  storageOf(orthanc: OrthancProcess): string;
   /** What the service's clock is wrong by, in milliseconds. */
   setClock(shiftMs: number): void;
   /** Everything that is left of a round goes into the folder: logs, ledger, topology. */
@@ -130,6 +132,7 @@ export async function startChaosFarm(): Promise<ChaosFarm> {
       components,
       withoutDisks: reason,
       endedByThemselves,
+      storageOf: ({ name, folder }) => join(disks.get(name)?.path ?? folder, 'storage'),
       setClock: (shiftMs) => writeFileSync(clockFile, String(shiftMs)),
       keepEvidence: (folder) => keepEvidence(farm, folder),
       [Symbol.asyncDispose]: stop,

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import type { OrthancProcess } from '../../test/support/orthanc-process.ts';
@@ -71,6 +72,9 @@ export async function judge(
   for (const [study, names] of backendsOf)
     if (names.size > 1) onTwoBackends.push(`${study} is on ${[...names].join(' and ')}`);
 
+  const onDisk = new Map<string, ReadonlySet<string>>();
+  for (const [name, backend] of chaos.farm.backends)
+    onDisk.set(name, await contentsBelow(chaos.storageOf(backend)));
   const md5s = new Map<string, string>();
   const next = toRead.values();
   const reader = async (): Promise<void> => {
@@ -81,6 +85,8 @@ export async function judge(
       if (file === null) wrongContent.push(`${where}: its file cannot be read`);
       else if (createHash('md5').update(file).digest('hex') !== recorded)
         wrongContent.push(`${where}: its file is not the one it was given`);
+      else if (onDisk.get(backend.name)?.has(recorded) !== true)
+        wrongContent.push(`${where}: its file on the disk is not the one it gives from memory`);
       else if (datasetHash(file) !== sent.dataset) wrongContent.push(`${where}: not what was sent`);
     }
   };
@@ -96,6 +102,23 @@ export async function judge(
     onTwoBackends,
     withoutReceipt: unproven(chaos, round, held, md5s),
   };
+}
+
+/**
+ * MD5 of each file of an Orthanc's storage. What it answers itself may come from its memory, where a file that a full disk cut off is
+ * still whole.
+ */
+async function contentsBelow(folder: string): Promise<Set<string>> {
+  const md5s = new Set<string>();
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || !/^[0-9a-f-]{36}$/.test(entry.name)) continue;
+    md5s.add(
+      createHash('md5')
+        .update(await readFile(join(entry.parentPath, entry.name)))
+        .digest('hex'),
+    );
+  }
+  return md5s;
 }
 
 /** Contents of an instance that are neither on a backend nor on a front. */
