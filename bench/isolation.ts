@@ -39,7 +39,7 @@ const sick = ['orthanc3', 'orthanc4'];
 const healthy = ['orthanc1', 'orthanc2'];
 
 const isImage = ({ method, path }: { method: string; path: string }): boolean =>
-  method === 'POST' && path.startsWith('/instances');
+  method === 'POST' && path === '/instances';
 const faults: Readonly<Record<string, Fault>> = {
   orthanc3: { kind: 'stall', only: isImage },
   orthanc4: { kind: 'respond', status: 500, body: '{}', only: isImage },

@@ -47,7 +47,12 @@ export function frontJson(topology: Topology, front: FrontConfig, run: RunConfig
 
 /** A backend: keeps studies. Everything that is no business of this project is as Orthanc has it. */
 export function backendJson(backend: OrthancConfig, run: RunConfig): OrthancJson {
-  return common(backend, run);
+  return {
+    ...common(backend, run),
+    // With it, 1.10.1 and 1.13.0 answer from memory when they are asked whether a file is whole on their disk, and a file
+    // that a full disk has cut off would count as delivered. What it saves, the system's own cache of the disk saves too.
+    MaximumStorageCacheSize: 0,
+  };
 }
 
 function common(orthanc: OrthancConfig, run: RunConfig): OrthancJson {

@@ -21,6 +21,7 @@ import { OrthancFiles } from './files.ts';
 import { type HttpRequest, type OrthancAccess, OrthancHttp } from './http.ts';
 import {
   type CallOptions,
+  type FileState,
   type LoadReading,
   type Orthanc,
   type SystemInfo,
@@ -147,6 +148,14 @@ class OrthancClient implements Orthanc {
     options?: CallOptions,
   ): Promise<ReadonlyMap<string, string | null>> {
     return this.files.md5s(ids, concurrency, options);
+  }
+
+  verify(
+    ids: readonly string[],
+    concurrency: number,
+    options?: CallOptions,
+  ): Promise<ReadonlyMap<string, FileState>> {
+    return this.files.verify(ids, concurrency, options);
   }
 
   download(

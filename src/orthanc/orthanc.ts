@@ -61,6 +61,9 @@ export interface CallOptions {
   readonly timeoutMs?: number;
 }
 
+/** Of a file on its Orthanc's disk: `damaged` when it is missing, cut off, or has another MD5 than was recorded; `absent`: not held. */
+export type FileState = 'intact' | 'damaged' | 'absent';
+
 export type UploadStatus = 'Success' | 'AlreadyStored';
 
 /**
@@ -90,6 +93,16 @@ export interface Orthanc {
     concurrency: number,
     options?: CallOptions,
   ): Promise<ReadonlyMap<string, string | null>>;
+  /**
+   * Has it read each file from its disk and compare it with the MD5 it recorded, which says only what was received: on a full disk
+   * the last 4 KB of a file can be lost and acknowledged all the same. With a storage cache (`MaximumStorageCacheSize`, 128 MB by
+   * default) 1.10.1 and 1.13.0 compare what is in memory instead, and say `intact`; seen by cutting files off.
+   */
+  verify(
+    ids: readonly string[],
+    concurrency: number,
+    options?: CallOptions,
+  ): Promise<ReadonlyMap<string, FileState>>;
   /** How it came to hold the instance: `RestApi` (as peers send), `DicomProtocol`, `Plugins`, `Lua`; null: it does not say, or does not hold it. */
   receivedBy(id: string, options?: CallOptions): Promise<string | null>;
   /** How many instances of the study it holds; 0: it does not know the study. */

@@ -9,7 +9,7 @@ import { createConclusion } from './conclude.ts';
 import { type Conflicts, createConflicts } from './conflict.ts';
 import { type Ending, endingOf } from './ending.ts';
 import type { FrontRest } from './front-rest.ts';
-import { backendFailure, frontFailure, judge, nextTry, retry } from './outcome.ts';
+import { backendFailure, frontFailure, isAlike, judge, type Md5s, nextTry, retry } from './outcome.ts';
 import { RefusalCount } from './refusals.ts';
 import { createSend, type Trouble } from './send.ts';
 import { createSingledOut } from './singled-out.ts';
@@ -168,12 +168,22 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
     );
     course.backendAnswered = true;
     const own = await inTime(front, () => ends.frontMd5s);
+    const md5sOf = ({ orthancId }: Delivery): Md5s => ({
+      front: own.get(orthancId) ?? null,
+      backend: held.get(orthancId) ?? null,
+    });
+    // What the backend recorded says what it received. What a full disk has kept of that is known only from the disk.
+    const alike = deliveries.filter((d) => isAlike(md5sOf(d)));
+    const files = await inTime(backend, (limit) =>
+      backend.verify(
+        alike.map((d) => d.orthancId),
+        readsAtATime,
+        { signal: AbortSignal.any([limit, ending.signal]) },
+      ),
+    );
     const missing: Delivery[] = [];
     for (const delivery of deliveries) {
-      const verdict = judge({
-        front: own.get(delivery.orthancId) ?? null,
-        backend: held.get(delivery.orthancId) ?? null,
-      });
+      const verdict = judge({ ...md5sOf(delivery), file: files.get(delivery.orthancId) ?? null });
       const bytes = sizes.get(delivery.orthancId) ?? null;
       switch (verdict.kind) {
         case 'proven':
@@ -190,6 +200,12 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
         case 'missing':
           missing.push(delivery);
           break;
+        case 'damaged': {
+          const outcome = await conflicts.cutOff(backend, delivery, ending.signal);
+          outcomes.set(delivery.id, outcome);
+          course.trouble ??= { code: outcome.code, detail: outcome.detail };
+          break;
+        }
         case 'conflict': {
           const how = { mayReplace, bytes, signal: ending.signal };
           const outcome = await conflicts.resolve(backend, delivery, verdict, how);

@@ -32,6 +32,19 @@ export interface Conflicts {
     md5: { readonly front: string; readonly backend: string },
     how: { readonly mayReplace: boolean; readonly bytes: number | null; readonly signal: AbortSignal },
   ): Promise<DeliveryOutcome | 'send'>;
+
+  /**
+   * What becomes of an instance that the backend received as the front has it, and whose file on the backend's disk is missing, cut off
+   * or other: nobody can read it there, whoever brought it. Deleted, with an event on its study, to be sent again. It
+   * counts as the backend's failure, whose disk is most likely full, and never leads to a quarantine.
+   *
+   * @throws OrthancError when the backend's cannot be deleted
+   */
+  cutOff(
+    backend: Orthanc,
+    delivery: Delivery,
+    signal: AbortSignal,
+  ): Promise<DeliveryOutcome & { readonly kind: 'retry' }>;
 }
 
 export function createConflicts(deps: ConflictDeps): Conflicts {
@@ -57,24 +70,34 @@ export function createConflicts(deps: ConflictDeps): Conflicts {
     return true;
   }
 
+  const noting =
+    (backend: Orthanc, { studyUid, orthancId }: Delivery) =>
+    (kind: string, text: string): void => {
+      ledger.addEvent(studyUid, { at: clock(), kind, text: `${orthancId}: ${text}` });
+      log.warn(`not the same on both ends: ${kind}`, {
+        study: studyUid,
+        instance: orthancId,
+        backend: backend.name,
+      });
+    };
+
   return {
+    async cutOff(backend, delivery, signal) {
+      const detail = `${backend.name} received it whole, and its file there is missing, cut off or other than received, as on a full disk`;
+      noting(backend, delivery)('damaged-on-disk', `${detail}; deleted there`);
+      await backend.delete(delivery.orthancId, { signal });
+      return retry('damaged', detail, nextTry(delivery.attempts, clock(), deps.random));
+    },
+
     async resolve(backend, delivery, md5, { mayReplace, bytes, signal }) {
       const detail = `${backend.name} holds other content (MD5 ${md5.backend}) than the front (MD5 ${md5.front})`;
-      const note = (kind: string, text: string): void => {
-        ledger.addEvent(delivery.studyUid, { at: clock(), kind, text: `${delivery.orthancId}: ${text}` });
-        log.warn(`other content: ${kind}`, {
-          study: delivery.studyUid,
-          instance: delivery.orthancId,
-          backend: backend.name,
-        });
-      };
+      const note = noting(backend, delivery);
+      const again = (): DeliveryOutcome =>
+        retry('conflict', detail, nextTry(delivery.attempts, clock(), deps.random));
       const same = delivery.ours ? await isSameOn(delivery, md5.front, signal) : false;
-      if (same === null) return retry('conflict', detail, nextTry(delivery.attempts, clock(), deps.random));
+      if (same === null) return again();
       // Peers send by REST: what a modality sent straight to the backend meanwhile is nobody's damage.
       const by = same ? await backend.receivedBy(delivery.orthancId, { signal }) : null;
-      // Gone since it was read: another transfer of the same instance has deleted it as damage.
-      if (same && by === null)
-        return retry('conflict', detail, nextTry(delivery.attempts, clock(), deps.random));
       if (by === 'RestApi') {
         // What was so at the claim may not be any more: then it is asked again, as what it is now.
         if (!ledger.stillOurs(delivery)) return retry('conflict', detail, clock());
@@ -87,16 +110,25 @@ export function createConflicts(deps: ConflictDeps): Conflicts {
           : retry('damaged', damage, nextTry(delivery.attempts, clock(), deps.random));
       }
       // The same instance coming over another front may have been found damaged, and deleted, in the meantime.
-      if ((await backend.md5(delivery.orthancId, { signal })) !== md5.backend)
-        return retry('conflict', detail, nextTry(delivery.attempts, clock(), deps.random));
+      if ((await backend.md5(delivery.orthancId, { signal })) !== md5.backend) return again();
       switch (conflict) {
         case 'quarantine':
           note('conflict-quarantined', `${detail}; kept on the front until a person decides`);
           return { kind: 'quarantine', code: 'conflict', detail };
-        case 'keep':
+        case 'keep': {
+          const files = await backend.verify([delivery.orthancId], 1, { signal });
+          const file = files.get(delivery.orthancId);
+          if (file === 'absent') return again();
+          if (file !== 'intact') {
+            // Neither is it anything to keep, nor the front's to delete.
+            const broken = `${detail}, and cannot read its own from its disk`;
+            note('conflict-quarantined', `${broken}; kept on the front until a person decides`);
+            return { kind: 'quarantine', code: 'conflict', detail: broken };
+          }
           // Written before the receipt, so that a crash in between can only say it twice.
           note('conflict-kept', `${detail}; the backend's stands`);
           return { kind: 'proven', md5: md5.backend, bytes };
+        }
         case 'replace':
           if (!mayReplace) return retry('conflict', detail, clock());
           note('conflict-replaced', `${detail}; the front's replaces it`);

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Ledger, MoveProof } from '../ledger/ledger.ts';
 import type { Logger } from '../log.ts';
-import { type Orthanc, OrthancError } from '../orthanc/orthanc.ts';
+import { type FileState, type Orthanc, OrthancError } from '../orthanc/orthanc.ts';
 import type { Clock, EpochMs, FormerCopy } from '../study.ts';
 import { type FormerKnowledge, type FormerVerdict, judgeFormer, knowledgeOf, type Pair } from './former.ts';
 import { type Pace, relay } from './relay.ts';
@@ -196,14 +196,17 @@ async function bringOver(
     if (by !== null) verdicts.set(pair, by === 'RestApi' ? kind : 'conflict');
   }
   const by = (kind: FormerVerdict['kind']): Pair[] => pairs.filter((pair) => verdicts.get(pair) === kind);
+  const standing = [...by('same'), ...by('damage'), ...by('accepted')].map((pair) => pair.orthancId);
+  const files = await ends.current.verify(standing, readsAtOnce, { signal });
+  const isWhole = ({ orthancId }: Pair): boolean => files.get(orthancId) === 'intact';
 
   const proofs: MoveProof[] = [];
   const note = (orthancId: string, md5: string): void => {
     proofs.push({ orthancId, md5, bytes: sizes.get(orthancId) ?? 0 });
   };
-  for (const { orthancId, former } of by('same')) note(orthancId, former);
+  for (const { orthancId, former } of by('same').filter(isWhole)) note(orthancId, former);
   for (const kind of ['damage', 'accepted'] as const) {
-    for (const { orthancId, former, current } of by(kind)) {
+    for (const { orthancId, former, current } of by(kind).filter(isWhole)) {
       // Written before it is deleted, so that a crash in between can only say it twice.
       const why = kind === 'damage' ? 'came through here and was never proven there' : 'a person decided so';
       ledger.addEvent(row.studyUid, {
@@ -214,7 +217,8 @@ async function bringOver(
       note(orthancId, current ?? former);
     }
   }
-  const missing = by('missing').values();
+  const broken = await cutOff(row, ends, [...by('same'), ...by('damage'), ...by('accepted')], files, signal);
+  const missing = [...by('missing'), ...broken].values();
   let failed = false;
   const copier = async (): Promise<void> => {
     for (const { orthancId, former } of missing) {
@@ -244,6 +248,38 @@ async function bringOver(
   };
 }
 
+/**
+ * What the current backend has recorded and cannot read from its disk, as a full one leaves it. Where the former one still has the
+ * same content, it is deleted on the current one, to be copied again; it is on the former one all the while.
+ *
+ * @throws OrthancError when there is nothing whole to copy from, and then nothing was deleted
+ */
+async function cutOff(
+  row: FormerCopy,
+  { former, current }: Ends,
+  pairs: readonly Pair[],
+  files: ReadonlyMap<string, FileState>,
+  signal: AbortSignal,
+): Promise<readonly Pair[]> {
+  const broken = pairs.filter(({ orthancId }) => files.get(orthancId) !== 'intact');
+  if (broken.length === 0) return [];
+  const ids = broken.map((pair) => pair.orthancId);
+  const there = await former.verify(ids, readsAtOnce, { signal });
+  const lost = broken.filter(
+    (pair) => pair.former !== pair.current || there.get(pair.orthancId) !== 'intact',
+  );
+  if (lost.length > 0) {
+    const what = `${row.target} cannot read ${lost[0]?.orthancId} from its disk`;
+    throw new OrthancError(
+      row.target,
+      'nonsense',
+      `${what}, and ${row.backend} has no whole file of the same`,
+    );
+  }
+  for (const id of ids) if (files.get(id) === 'damaged') await current.delete(id, { signal });
+  return broken;
+}
+
 /** @throws OrthancError, also when the other end does not have it with this content afterwards */
 async function copyProven(
   deps: HealOneDeps,
@@ -255,10 +291,12 @@ async function copyProven(
   const request = { from: former, to: current, id: orthancId, bytes, pace: deps.paceOf(row.backend), signal };
   const copied = await relay(request, deps);
   const arrived = await current.md5(orthancId, { signal });
-  if (copied !== null && arrived === md5) return;
+  const file = (await current.verify([orthancId], 1, { signal })).get(orthancId);
+  if (copied !== null && arrived === md5 && file === 'intact') return;
   // Only what this copy has just put there, never what was there already.
   if (copied?.stored === true && arrived !== null) await current.delete(orthancId, { signal });
-  const what = arrived === null ? 'does not hold' : 'has other content for';
+  const what =
+    arrived === null ? 'does not hold' : arrived === md5 ? 'kept a cut-off file of' : 'has other content for';
   throw new OrthancError(
     row.target,
     'nonsense',

@@ -1,10 +1,15 @@
-import type { OrthancError } from '../orthanc/orthanc.ts';
+import type { FileState, OrthancError } from '../orthanc/orthanc.ts';
 import type { Delivery, DeliveryOutcome, EpochMs, FailureCode } from '../study.ts';
 
-/** What both ends say of one instance: MD5, or null where they do not hold it. */
-export interface Evidence {
+/** What both ends say of one instance: the MD5 they recorded, or null where they do not hold it. */
+export interface Md5s {
   readonly front: string | null;
   readonly backend: string | null;
+}
+
+export interface Evidence extends Md5s {
+  /** Of the backend's file, on its disk; null: it was not asked, since the MD5s differ. */
+  readonly file: FileState | null;
 }
 
 /** What is to be done about one delivery, once both ends have been asked. */
@@ -12,17 +17,27 @@ export type Verdict =
   | { readonly kind: 'proven'; readonly md5: string }
   | { readonly kind: 'absent' }
   | { readonly kind: 'missing' }
+  | { readonly kind: 'damaged' }
   | { readonly kind: 'conflict'; readonly front: string; readonly backend: string };
 
+/** Whether both hold it, with the same content by what they recorded: then the backend's file is worth reading. */
+export function isAlike({ front, backend }: Md5s): boolean {
+  return front !== null && front === backend;
+}
+
 /**
- * Equal MD5 on both ends is the proof, and nothing else is: neither a job's success nor an HTTP status says that
- * the backend holds the file. An instance that is gone from the front cannot be proven any more, whatever the backend
+ * Equal MD5 on both ends, and a file on the backend's disk that still has it, is the proof, and nothing else is: neither a job's
+ * success nor an HTTP status says that the backend holds the file. An instance that is gone from the front cannot be proven any more, whatever the backend
  * holds, since there is nothing left to compare with.
  */
 export function judge(evidence: Evidence): Verdict {
   if (evidence.front === null) return { kind: 'absent' };
   if (evidence.backend === null) return { kind: 'missing' };
-  if (evidence.backend === evidence.front) return { kind: 'proven', md5: evidence.front };
+  if (isAlike(evidence)) {
+    // Deleted between the two questions.
+    if (evidence.file === 'absent') return { kind: 'missing' };
+    return evidence.file === 'intact' ? { kind: 'proven', md5: evidence.front } : { kind: 'damaged' };
+  }
   return { kind: 'conflict', front: evidence.front, backend: evidence.backend };
 }
 
@@ -38,7 +53,11 @@ export function nextTry(attempts: number, now: EpochMs, random: () => number): E
   return now + Math.max(shortestMs, Math.round(random() * longestMs));
 }
 
-export function retry(code: FailureCode, detail: string, notBefore: EpochMs): DeliveryOutcome {
+export function retry(
+  code: FailureCode,
+  detail: string,
+  notBefore: EpochMs,
+): DeliveryOutcome & { readonly kind: 'retry' } {
   return { kind: 'retry', code, detail, notBefore };
 }
 

@@ -84,8 +84,10 @@ export function createQuarantineDesk(deps: QuarantineDeps): QuarantineDesk & {
     if (own === null) throw new QuarantineError('front-failed', `${held.front} does not hold it any more.`);
     try {
       const there = await backend.md5(orthancId);
-      if (there === own) return own;
-      if (there !== null && !replace) {
+      const whole = there !== null && (await isWhole(backend, orthancId));
+      if (there === own && whole) return own;
+      // The same, and cut off on the backend's disk: nobody is asked whether that may be replaced.
+      if (there !== null && there !== own && !replace) {
         throw new QuarantineError(
           'conflict-there',
           `${backend.name} holds other content (MD5 ${there}) under this identifier.`,
@@ -97,8 +99,13 @@ export function createQuarantineDesk(deps: QuarantineDeps): QuarantineDesk & {
         timeoutMs: baseMs + (bytes / bytesPerSecond) * 1000,
       });
       const arrived = await backend.md5(orthancId);
-      if (arrived === own) return own;
-      const what = arrived === null ? 'does not hold it' : `holds other content (MD5 ${arrived})`;
+      if (arrived === own && (await isWhole(backend, orthancId))) return own;
+      const what =
+        arrived === null
+          ? 'does not hold it'
+          : arrived === own
+            ? 'kept only a part of its file'
+            : `holds other content (MD5 ${arrived})`;
       throw new QuarantineError('not-delivered', `${backend.name} ${what} after it was sent.`);
     } catch (error) {
       if (!(error instanceof OrthancError)) throw error;
@@ -189,6 +196,11 @@ export function createQuarantineDesk(deps: QuarantineDeps): QuarantineDesk & {
       });
     },
   };
+}
+
+/** Whether the backend's file is on its disk as it was received. */
+async function isWhole(backend: Orthanc, orthancId: string): Promise<boolean> {
+  return (await backend.verify([orthancId], 1)).get(orthancId) === 'intact';
 }
 
 function notThere(front: string, orthancId: string): QuarantineError {

@@ -19,7 +19,7 @@ const study = (farm: Farm, uid: string): Promise<StudyAnswer> =>
   farm.service.get(`/api/v1/studies/${encodeURIComponent(uid)}`);
 
 const isImage = ({ method, path }: { method: string; path: string }): boolean =>
-  method === 'POST' && path.startsWith('/instances');
+  method === 'POST' && path === '/instances';
 
 describe('what operators do behind its back', () => {
   const proxies = new Map<string, FaultProxy>();

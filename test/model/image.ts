@@ -35,3 +35,13 @@ export function ofContent(content: string): Image {
 export function damaged(one: Image): Image {
   return ofContent(`${one.content}#`);
 }
+
+/** As a full disk keeps it: recorded as it was received, and without its end. */
+export function cutOff(one: Image): Image {
+  return { ...one, content: one.content.slice(0, -1) };
+}
+
+/** Whether what is on the disk is what was recorded. */
+export function isWhole({ content, md5 }: Image): boolean {
+  return createHash('md5').update(content).digest('hex') === md5;
+}

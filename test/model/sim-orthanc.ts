@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import {
   type CallOptions,
+  type FileState,
   type LoadReading,
   type Orthanc,
   OrthancError,
@@ -9,7 +10,7 @@ import {
   type UploadStatus,
 } from '../../src/orthanc/orthanc.ts';
 import type { Arrival } from '../../src/study.ts';
-import { type Image, ofContent } from './image.ts';
+import { cutOff, type Image, isWhole, ofContent } from './image.ts';
 import { type Exchange, type Result, Server } from './sim-server.ts';
 
 /** A peer-store job. It belongs to the front: whoever asked for it may be dead. */
@@ -86,6 +87,24 @@ export class SimOrthanc extends Server implements Orthanc {
   ): Promise<ReadonlyMap<string, string | null>> {
     const found = new Map<string, string | null>();
     for (const id of new Set(ids)) found.set(id, await this.md5(id, options));
+    return found;
+  }
+
+  async verify(
+    ids: readonly string[],
+    _concurrency: number,
+    options?: CallOptions,
+  ): Promise<ReadonlyMap<string, FileState>> {
+    const found = new Map<string, FileState>();
+    for (const id of new Set(ids)) {
+      const state = await this.ask('read', options, (): FileState => {
+        this.world.looked(this.name, [id]);
+        const one = this.images.get(id);
+        if (one === undefined) return 'absent';
+        return isWhole(one) ? 'intact' : 'damaged';
+      });
+      found.set(id, state);
+    }
     return found;
   }
 
@@ -261,7 +280,7 @@ export class SimOrthanc extends Server implements Orthanc {
     const one = ofContent(fault === 'flip' ? `${content}#` : content);
     if (this.refuses.has(one.id)) return null;
     if (this.images.has(one.id)) return 'AlreadyStored';
-    if (fault !== 'lie') this.images.set(one.id, one);
+    if (fault !== 'lie') this.images.set(one.id, fault === 'full-disk' ? cutOff(one) : one);
     return 'Success';
   }
 

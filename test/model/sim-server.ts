@@ -17,6 +17,7 @@ export const faultKinds = [
   'error-after', // 500, it happened
   'late', // it happens when the caller has given up
   'flip', // stored with other content
+  'full-disk', // stored without its end, and acknowledged
   'lie', // 200 without storing
   'partial', // a deletion that breaks off half-way; a body that does
 ] as const;
@@ -193,6 +194,7 @@ export class Server {
         case 'error-after':
         case 'late':
         case 'flip':
+        case 'full-disk':
         case 'lie':
         case 'partial':
           effect(fault, backAgain);

@@ -152,6 +152,44 @@ describe('a file', () => {
     await until(() => proxy.open === 0, { what: 'its connection to be closed' });
   });
 
+  it.each([
+    { records: true, states: ['damaged', 'damaged', 'intact', 'absent'] },
+    // Then there is nothing to compare with, and `md5` reads the file itself.
+    { records: false, states: ['intact', 'intact', 'intact', 'absent'] },
+  ])(
+    'whose end is missing on the disk is found out (MD5 recorded: $records)',
+    async ({ records, states }) => {
+      await using own = await startOrthanc({
+        name: 'OWN',
+        config: { MaximumStorageCacheSize: 0, StoreMD5ForAttachments: records },
+      });
+      const { username, password } = own;
+      const orthanc = createOrthanc({
+        name: 'OWN',
+        url: own.url,
+        username,
+        password,
+        requestTimeoutMs: 5000,
+      });
+      const images = ['shorter', 'lost', 'untouched'].map((seed) => makeInstance({ seed, bytes: 50_000 }));
+      const files: string[] = [];
+      for (const { file } of images) {
+        await orthanc.upload(file);
+        const now = await filesBelow(join(own.folder, 'storage'));
+        files.push(...now.filter((name) => !files.includes(name)));
+      }
+      const [shorter = '', lost = ''] = files;
+      await truncate(shorter, 49_000);
+      await rm(lost);
+      const ids = [...images.map((image) => image.orthancId), UNKNOWN];
+      const found = await orthanc.verify(ids, 2);
+      expect(ids.map((id) => found.get(id))).toEqual(states);
+      await own.kill('SIGKILL');
+      await expect(orthanc.verify(ids, 2)).rejects.toMatchObject({ code: 'unreachable' });
+      orthanc.close();
+    },
+  );
+
   it('that cannot be read back is told from an Orthanc that is away', async () => {
     await using own = await startOrthanc({ name: 'OWN' });
     const orthanc = createOrthanc({

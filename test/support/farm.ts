@@ -31,6 +31,8 @@ export interface FarmOptions {
   readonly frontVia?: (front: string, url: string) => Promise<string>;
   /** Folder for storage and index of an Orthanc, by name; default one of its own. */
   readonly storage?: Readonly<Record<string, string>>;
+  /** Folder for the index alone. */
+  readonly index?: Readonly<Record<string, string>>;
   /** The service's state folder; default the farm's own folder. */
   readonly home?: string;
   /** More for the environment of the service alone. */
@@ -129,6 +131,7 @@ export async function startFarm(options: FarmOptions = {}): Promise<Farm> {
         httpPort: orthanc.httpPort,
         dicomPort: orthanc.dicomPort,
         ...(options.storage?.[orthanc.name] === undefined ? {} : { storage: options.storage[orthanc.name] }),
+        ...(options.index?.[orthanc.name] === undefined ? {} : { index: options.index[orthanc.name] }),
       });
       undo.push(() => process.stop());
       return process;

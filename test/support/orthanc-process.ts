@@ -54,6 +54,8 @@ export interface OrthancOptions {
   readonly dicomPort?: number;
   /** Where storage and index are instead of in its folder; it stays when the Orthanc is stopped. */
   readonly storage?: string;
+  /** Where its index is instead of beside its files; it stays as well. */
+  readonly index?: string;
 }
 
 export interface OrthancProcess extends AsyncDisposable {
@@ -244,7 +246,7 @@ async function writeConfig(
     HttpPort: options.httpPort,
     DicomPort: options.dicomPort,
     StorageDirectory: storage,
-    IndexDirectory: storage,
+    IndexDirectory: options.index ?? storage,
   });
   const path = join(folder, 'orthanc.json');
   await writeFile(path, JSON.stringify(config, null, 2));

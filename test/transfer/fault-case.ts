@@ -44,7 +44,7 @@ export async function startFaultyFarm(): Promise<FaultyFarm> {
 }
 
 /** The front's stores; what the service asks passes. */
-export const stores: Only = ({ method, path }) => method === 'POST' && path.startsWith('/instances');
+export const stores: Only = ({ method, path }) => method === 'POST' && path === '/instances';
 
 interface StudyNow {
   readonly state: string;

@@ -5,20 +5,27 @@ import { failureCodes } from '../../src/study.ts';
 import { backendFailure, frontFailure, judge, nextTry } from '../../src/transfer/outcome.ts';
 
 describe('the verdict on an instance', () => {
-  test('is proof only where both ends hold the same content', () => {
+  test('is proof only where both ends hold the same content, and the backend on its disk', () => {
     const md5 = fc.option(fc.constantFrom('a', 'b', 'c'));
+    const state = fc.option(fc.constantFrom('intact', 'damaged', 'absent'));
     fc.assert(
-      fc.property(md5, md5, (front, backend) => {
-        const proven = judge({ front, backend }).kind === 'proven';
-        return proven === (front !== null && front === backend);
+      fc.property(md5, md5, state, (front, backend, file) => {
+        const proven = judge({ front, backend, file }).kind === 'proven';
+        return proven === (front !== null && front === backend && file === 'intact');
       }),
     );
   });
 
   test('tells what is gone from the front from what has not arrived', () => {
-    expect(judge({ front: null, backend: 'a' }).kind).toBe('absent');
-    expect(judge({ front: 'a', backend: null }).kind).toBe('missing');
-    expect(judge({ front: 'a', backend: 'b' })).toEqual({ kind: 'conflict', front: 'a', backend: 'b' });
+    expect(judge({ front: null, backend: 'a', file: null }).kind).toBe('absent');
+    expect(judge({ front: 'a', backend: null, file: null }).kind).toBe('missing');
+    expect(judge({ front: 'a', backend: 'a', file: 'absent' }).kind).toBe('missing');
+    expect(judge({ front: 'a', backend: 'a', file: 'damaged' }).kind).toBe('damaged');
+    expect(judge({ front: 'a', backend: 'b', file: null })).toEqual({
+      kind: 'conflict',
+      front: 'a',
+      backend: 'b',
+    });
   });
 });
 
