@@ -203,6 +203,18 @@ export interface StudyToPlace {
   readonly instances: number;
   readonly bytes: number;
   readonly firstSeenAt: EpochMs;
+  /** When the last of it arrived. */
+  readonly lastNewsAt: EpochMs;
+  /** How large it is expected to be in the end, never less than what has arrived. */
+  readonly expected: StudySize;
+}
+
+/** How large a study is expected to be when it has arrived whole. */
+export interface StudySize {
+  readonly instances: number;
+  readonly bytes: number;
+  /** Seconds until the last of it is expected on the front; 0: it is taken to be whole. */
+  readonly arrivesIn: number;
 }
 
 /**

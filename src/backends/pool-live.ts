@@ -1,4 +1,5 @@
 import type { Logger } from 'winston';
+import { prior } from '../decision/model/service.ts';
 import type { Candidate } from '../decision/policy.ts';
 import type { BackendLedger, BackendLoad } from '../ledger/ledger.ts';
 import type { Clock, EpochMs, OperatorState } from '../study.ts';
@@ -204,6 +205,11 @@ export function createPool(options: PoolOptions): LivePool {
           operator: one.operator,
           health: health.kind,
           healthReason: healthReason(health, config.url),
+          service: prior,
+          reserved: { instances: 0, bytes: 0, instancesPerSecond: 0, bytesPerSecond: 0 },
+          quiet: null,
+          freeBytes: null,
+          diskBytes: null,
           breakerReason: one.breakerOpen ? `its last transfers failed (${one.backOff?.text ?? ''})` : null,
         };
       });

@@ -10,6 +10,8 @@ export interface Verdict {
   readonly reason: string;
   /** Every candidate, in the order given. */
   readonly considered: readonly ConsideredBackend[];
+  /** Of a study that waits: the backend it waits for, where it holds a virtual place; null otherwise. */
+  readonly waitsFor: string | null;
   /** Of a study that is followed: who else holds a part of it, for a person; null: nobody said so. Nothing is done about it. */
   readonly alsoOn: string | null;
 }
@@ -50,13 +52,14 @@ export function decide(
   const choice = policy.choose(study, eligibility.eligible, now);
   const considered = considerations(candidates, eligibility, choice, holdings);
   if (choice.kind === 'wait') {
-    return { kind: 'waiting', backend: null, reason: choice.reason, considered, alsoOn: null };
+    const { reason, backend: waitsFor } = choice;
+    return { kind: 'waiting', backend: null, reason, considered, waitsFor, alsoOn: null };
   }
   if (!eligibility.eligible.some((candidate) => candidate.backend === choice.backend)) {
     throw new Error(`policy ${policy.name} chose ${choice.backend}, which was not eligible`);
   }
   const reason = choice.reason + silence(holdings);
-  return { kind: 'placed', backend: choice.backend, reason, considered, alsoOn: null };
+  return { kind: 'placed', backend: choice.backend, reason, considered, waitsFor: null, alsoOn: null };
 }
 
 interface Holder {
@@ -94,6 +97,7 @@ function follow(holder: Holder, candidates: readonly Candidate[], holdings: Hold
     kind: 'followed',
     backend: candidate.backend,
     reason: `holds ${count(instances, 'instance')} of this study already${also}${although}${silence(holdings)}`,
+    waitsFor: null,
     alsoOn,
     considered: candidates.map((other) => ({
       backend: other.backend,
@@ -123,6 +127,7 @@ function nobody(candidates: readonly Candidate[], eligibility: Eligibility, hold
     backend: null,
     reason: reasons.length === 0 ? 'there are no backends' : `no backend can take it: ${named}${more}`,
     considered: considerations(candidates, eligibility, null, holdings),
+    waitsFor: null,
     alsoOn: null,
   };
 }

@@ -42,6 +42,8 @@ export function place(
     instances: received,
     bytes: view.bytes,
     firstSeenAt: view.firstSeenAt,
+    lastNewsAt: view.lastNewsAt,
+    expected: { instances: received, bytes: view.bytes, arrivesIn: 0 },
   };
   const taken = new Map(
     view.assignments.map((assignment) => [assignment.backend, 'has another copy of this study']),
@@ -49,7 +51,7 @@ export function place(
   const verdict = decide(policy, study, candidates, now, holdings, taken);
   // What it said counts only of the one that was chosen.
   const clean = verdict.backend !== null && holdings.held.get(verdict.backend) === 0;
-  const { alsoOn, ...decision } = verdict;
+  const { alsoOn, waitsFor: _, ...decision } = verdict;
   const assignment = ledger.decide({ studyUid, copy, at: now, policy: policy.name, clean, ...decision });
   if (assignment !== null && alsoOn !== null) {
     const text = `${assignment.backend} holds most of it and gets the rest; a part is also on ${alsoOn}, and stays there`;

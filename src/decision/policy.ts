@@ -1,4 +1,5 @@
 import type { EpochMs, Health, OperatorState, StudyToPlace } from '../study.ts';
+import type { ServiceModel } from './model/service.ts';
 
 /** A backend as policies see it: figures copied once, before anything is compared. */
 export interface Candidate {
@@ -17,6 +18,27 @@ export interface Candidate {
   readonly health: Health;
   /** Why health is what it is, for the person who reads the decision. */
   readonly healthReason: string | null;
+  /** What was learnt of how fast it takes images. */
+  readonly service: ServiceModel;
+  /**
+   * What its bound studies are still expected to bring: they are arriving, and hold no lane now. `perSecond` is the pace at which it
+   * will come.
+   */
+  readonly reserved: {
+    readonly instances: number;
+    readonly bytes: number;
+    readonly instancesPerSecond: number;
+    readonly bytesPerSecond: number;
+  };
+  /** Since when nothing has moved in its open transfers, and what the oldest of them carries; null: nothing is under way, or it moves. */
+  readonly quiet: {
+    readonly since: EpochMs;
+    readonly instances: number;
+    readonly bytes: number;
+  } | null;
+  /** Free bytes on its disk, where known, less what is bound to it; null: not known. `diskBytes`: the disk's size, where known. */
+  readonly freeBytes: number | null;
+  readonly diskBytes: number | null;
   /** Why its transfers say it should have nothing new now (breaker open, probing); null: nothing against it. Soft evidence. */
   readonly breakerReason: string | null;
 }
@@ -35,7 +57,13 @@ export type Choice =
       readonly reason: string;
       readonly scores: readonly Score[];
     }
-  | { readonly kind: 'wait'; readonly reason: string; readonly scores: readonly Score[] };
+  /** `backend`: the one it waits for, where it holds a virtual place, so that those behind it see that one as taken; null: none. */
+  | {
+      readonly kind: 'wait';
+      readonly backend: string | null;
+      readonly reason: string;
+      readonly scores: readonly Score[];
+    };
 
 /**
  * A policy is one method over candidates that were filtered once before: all of them may be chosen, and there is at least
@@ -43,5 +71,14 @@ export type Choice =
  */
 export interface Policy {
   readonly name: string;
+  /**
+   * In which order waiting studies are placed; without it, the oldest first. Given the studies oldest first; returns the same
+   * ones.
+   */
+  order?(
+    studies: readonly StudyToPlace[],
+    candidates: readonly Candidate[],
+    now: EpochMs,
+  ): readonly StudyToPlace[];
   choose(study: StudyToPlace, candidates: readonly Candidate[], now: EpochMs): Choice;
 }

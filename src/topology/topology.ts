@@ -57,7 +57,7 @@ export interface BackendConfig extends OrthancConfig {
   readonly lanes: number;
 }
 
-export const policyNames = ['least-in-flight', 'round-robin', 'rendezvous'] as const;
+export const policyNames = ['expected-completion', 'least-in-flight', 'round-robin', 'rendezvous'] as const;
 export type PolicyName = (typeof policyNames)[number];
 
 export interface RoutingConfig {

@@ -63,6 +63,8 @@ export function chooseAnew(
     instances: view.instances.received,
     bytes: view.bytes,
     firstSeenAt: view.firstSeenAt,
+    lastNewsAt: view.lastNewsAt,
+    expected: { instances: view.instances.received, bytes: view.bytes, arrivesIn: 0 },
   };
   const verdict = decide(policy, toPlace, candidates, now, undefined, taken);
   if (verdict.backend === null) return { kind: 'waits', reason: verdict.reason };

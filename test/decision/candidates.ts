@@ -1,3 +1,4 @@
+import { prior } from '../../src/decision/model/service.ts';
 import type { Candidate } from '../../src/decision/policy.ts';
 import type { StudyToPlace } from '../../src/study.ts';
 
@@ -16,19 +17,27 @@ export function candidate(backend: string, more: Partial<Candidate> = {}): Candi
     health: 'up',
     healthReason: null,
     breakerReason: null,
+    service: prior,
+    reserved: { instances: 0, bytes: 0, instancesPerSecond: 0, bytesPerSecond: 0 },
+    quiet: null,
+    freeBytes: null,
+    diskBytes: null,
     ...more,
   };
 }
 
 export function study(studyUid = '1.2.3', more: Partial<StudyToPlace> = {}): StudyToPlace {
+  const { instances = 1, bytes = 1000 } = more;
   return {
     studyUid,
     copy: 0,
     modality: 'CT',
     station: 'CT1',
-    instances: 1,
-    bytes: 1000,
+    instances,
+    bytes,
     firstSeenAt: 0,
+    lastNewsAt: 0,
+    expected: { instances, bytes, arrivesIn: 0 },
     ...more,
   };
 }
