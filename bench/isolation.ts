@@ -70,8 +70,7 @@ async function run(repeat: number, withSick: boolean): Promise<number> {
     });
     // Nothing moves while the work gathers: every backend takes studies, and none is sent to.
     for (const proxy of proxies.values()) await proxy.set({ kind: 'stall', only: isImage });
-    if (!withSick) for (const name of sick) await setBackend(farm, name, 'maint');
-    const count = withSick ? 2 * studies : studies;
+    const count = 2 * studies;
     const uids: string[] = [];
     for (let index = 0; index < count; index++) {
       const study = makeStudy({
@@ -96,6 +95,8 @@ async function run(repeat: number, withSick: boolean): Promise<number> {
       );
       if (backend !== null && healthy.includes(backend)) mine.push(uid);
     }
+    // Only now: both runs begin with the same on the front, and a service and a front that have received the same.
+    if (!withSick) for (const name of sick) await setBackend(farm, name, 'maint');
     for (const [name, proxy] of proxies) await proxy.set(faults[name] ?? { kind: 'pass' });
     const began = performance.now();
     await until(() => all(farm, mine), { what: 'the healthy backends', timeoutMs: 300_000, intervalMs: 20 });
