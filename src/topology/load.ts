@@ -171,6 +171,7 @@ function build(file: string, document: TopologyDocument, passwords: ReadonlyMap<
     ),
     routing: {
       policy: routing.policy,
+      order: routing.order,
       settleMs: routing.settle,
       batch: { instances: routing.batch.instances, bytes: routing.batch.size },
       conflict: routing.conflict,

@@ -1,7 +1,7 @@
 import cron from 'node-cron';
 import * as z from 'zod';
 import { conflictPolicies } from '../study.ts';
-import { policyNames } from './topology.ts';
+import { policyNames, queueOrders } from './topology.ts';
 import { durationForm, parseDuration, parseRate, parseSize, rateForm, sizeForm } from './units.ts';
 
 /**
@@ -190,7 +190,8 @@ const admission = z.strictObject({
 });
 
 const routing = z.strictObject({
-  policy: z.enum(policyNames).prefault('least-in-flight'),
+  policy: z.enum(policyNames).prefault('expected-completion'),
+  order: z.enum(queueOrders).prefault('fifo'),
   settle: duration(0, 7 * day, 'from 0 s to 7 d').prefault('60 s'),
   batch: z
     .strictObject({

@@ -57,11 +57,25 @@ export interface BackendConfig extends OrthancConfig {
   readonly lanes: number;
 }
 
-export const policyNames = ['expected-completion', 'least-in-flight', 'round-robin', 'rendezvous'] as const;
+export const policyNames = [
+  'expected-completion',
+  'least-in-flight',
+  'round-robin',
+  'weighted-round-robin',
+  'rendezvous',
+  'power-of-two',
+  'peak-ewma',
+  'fastest',
+] as const;
 export type PolicyName = (typeof policyNames)[number];
+
+/** In which order studies that wait for a backend are placed. */
+export const queueOrders = ['fifo', 'critical', 'express', 'lpt'] as const;
+export type QueueOrder = (typeof queueOrders)[number];
 
 export interface RoutingConfig {
   readonly policy: PolicyName;
+  readonly order: QueueOrder;
   /** No news of the study for this long, everything receipted: the front lets go of it. */
   readonly settleMs: number;
   readonly batch: { readonly instances: number; readonly bytes: number };

@@ -32,6 +32,7 @@ const topology: Topology = {
   backends,
   routing: {
     policy: 'least-in-flight',
+    order: 'fifo',
     settleMs: 1000,
     batch: { instances: 50, bytes: 64_000_000 },
     conflict: 'quarantine',

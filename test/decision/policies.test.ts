@@ -232,6 +232,7 @@ describe('every policy', () => {
     expect(policyNamed(name).name).toBe(name);
   });
 
+  // `fastest` looks at no load, so it never leaves the first of equals that has been left alone for longest: it reaches all by the tie.
   test.each(all)('%s reaches every backend', (_name, policy) => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 6 }), (backends) => {
@@ -275,8 +276,9 @@ describe('every policy', () => {
           if (usable.length === 0) {
             expect(verdict).toMatchObject({ kind: 'waiting', backend: null });
           } else {
-            expect(verdict.kind).toBe('placed');
-            expect(usable).toContain(verdict.backend);
+            // One that binds late may hold a place for it instead.
+            expect(usable).toContain(verdict.backend ?? verdict.waitsFor);
+            expect(verdict.kind).toBe(verdict.backend === null ? 'waiting' : 'placed');
           }
           for (const each of verdict.considered) {
             expect(each.passedOver === null).toBe(each.backend === verdict.backend);
@@ -303,12 +305,14 @@ test('what nobody measured is never the best, nor is anything chosen among nothi
   expect(() => best([])).toThrow(RangeError);
 });
 
-/** Places so many studies of different UIDs, none of which ends; gives the backends as they are then. */
+/** Places so many studies of different UIDs, none of which ends, virtual places included; gives the backends as they are then. */
 function placeMany(policy: Policy, start: readonly Candidate[], studies: number): readonly Candidate[] {
   let candidates = start;
   for (let number = 0; number < studies; number++) {
     const one = study(`1.2.3.${number}`, { instances: (number % 7) + 1 });
-    candidates = afterPlacement(candidates, chosen(policy.choose(one, candidates, 0)), one);
+    const { backend } = policy.choose(one, candidates, 0);
+    if (backend === null) throw new Error('it holds no place');
+    candidates = afterPlacement(candidates, backend, one);
   }
   return candidates;
 }

@@ -116,7 +116,8 @@ it('fills in every default', () => {
       },
     ],
     routing: {
-      policy: 'least-in-flight',
+      policy: 'expected-completion',
+      order: 'fifo',
       settleMs: 60_000,
       batch: { instances: 50, bytes: 64_000_000 },
       conflict: 'quarantine',
@@ -255,7 +256,7 @@ history:
       '14 backends[0].lanes: must be a whole number, not "1.5"',
       '15 backends[1].name: the name "a" is taken by backends[0].name: give each its own',
       '16 backends[1].url: 127.0.0.1:8042 is the address of backends[0].url too: each Orthanc stands here once',
-      '19 routing.policy: must be least-in-flight, round-robin, rendezvous, not "least"',
+      '19 routing.policy: must be expected-completion, least-in-flight, round-robin, weighted-round-robin, rendezvous, power-of-two, peak-ewma, fastest, not "least"',
       '20 routing.settle: must be a number and one of ms, s, min, h, d, such as "60 s"',
       '21 routing.reconcile: must be a cron expression of six fields, seconds first, such as "*/5 * * * * *" for every five seconds',
       '22 routing.admission.maxSize: "5 parsecs" is not understood: write a number and one of B, kB, MB, GB, TB, KiB, MiB, GiB, TiB, such as "64 MB", or none',
