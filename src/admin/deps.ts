@@ -4,7 +4,7 @@ import type { BackendPool } from '../backends/pool.ts';
 import type { AdmissionState } from '../intake/admission.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Orthanc } from '../orthanc/orthanc.ts';
-import type { Clock, EpochMs, Health } from '../study.ts';
+import type { Clock, ConsideredBackend, EpochMs, Health } from '../study.ts';
 import type { Topology } from '../topology/topology.ts';
 import type { Evacuator, Failover, Healer, QuarantineDesk } from '../transfer/failover.ts';
 
@@ -35,6 +35,8 @@ export interface AdminDeps {
   readonly registry: Registry;
   /** Compares every front with the ledger now; resolves when that is done. */
   readonly reconcile?: () => Promise<void>;
+  /** The backends as a decision about this study would see them now; null: it is not waiting for one. Changes nothing. */
+  readonly preview?: (studyUid: string) => readonly ConsideredBackend[] | null;
   /** What operators ask of the transfer rooms. */
   readonly failover?: Failover;
   readonly healer?: Healer;

@@ -1,11 +1,10 @@
 import type { z } from 'zod';
 import type { BackendStatus } from '../backends/pool.ts';
 import type { HistoryPoint, Ledger, QueueView, StudyEvent, StudyView } from '../ledger/ledger.ts';
-import type { Decision, EpochMs, StudyState } from '../study.ts';
+import type { EpochMs, StudyState } from '../study.ts';
 import { iso, presentFormerCopy } from './present-failover.ts';
 import type {
   BackendAnswer,
-  DecisionAnswer,
   eventAnswer,
   HistoryAnswer,
   QueueAnswer,
@@ -103,26 +102,6 @@ export function presentStudy(
     fronts: [...study.fronts],
     firstSeenAt: iso(study.firstSeenAt),
     lastNewsAt: iso(study.lastNewsAt),
-  };
-}
-
-export function presentDecision(decision: Decision): DecisionAnswer {
-  return {
-    id: decision.id,
-    copy: decision.copy,
-    epoch: decision.epoch,
-    at: iso(decision.at),
-    policy: decision.policy,
-    kind: decision.kind,
-    backend: decision.backend,
-    reason: decision.reason,
-    considered: decision.considered.map((one) => ({
-      backend: one.backend,
-      // An infinite score has no JSON; it would become null, which means "not eligible", and that it was not.
-      score: one.score === null || Number.isFinite(one.score) ? one.score : Number.MAX_VALUE,
-      passedOver: one.passedOver,
-      inputs: { ...one.inputs },
-    })),
   };
 }
 

@@ -3,6 +3,15 @@ import { operatorStates } from '../study.ts';
 import { formerCopyAnswer } from './failover-schemas.ts';
 import { bytes, count, cursor, limitOf, listCursor, name, time, timeQuery, uid } from './schema-parts.ts';
 
+export {
+  type ConsideredAnswer,
+  type DecisionAnswer,
+  type DecisionsAnswer,
+  decisionAnswer,
+  decisionsAnswer,
+  type OutcomeAnswer,
+  type WaitAnswer,
+} from './decision-schemas.ts';
 export { type QuarantineAnswer, quarantineAnswer } from './failover-schemas.ts';
 export { listOf, pageOf, pageQuery } from './schema-parts.ts';
 
@@ -158,26 +167,6 @@ export const studyAnswer = z.strictObject({
   lastNewsAt: time,
 });
 export type StudyAnswer = z.infer<typeof studyAnswer>;
-
-const consideredAnswer = z.strictObject({
-  backend: z.string(),
-  score: z.number().nullable().meta({ description: 'Lower is better; null: was not eligible' }),
-  passedOver: z.string().nullable().meta({ description: 'Why it was not chosen; null for the chosen one' }),
-  inputs: z.record(z.string(), z.union([z.number(), z.string(), z.null()])),
-});
-
-export const decisionAnswer = z.strictObject({
-  id: count,
-  copy: count,
-  epoch: count,
-  at: time,
-  policy: z.string(),
-  kind: z.enum(['placed', 'followed', 'rebound', 'waiting']),
-  backend: z.string().nullable(),
-  reason: z.string(),
-  considered: z.array(consideredAnswer),
-});
-export type DecisionAnswer = z.infer<typeof decisionAnswer>;
 
 export const eventAnswer = z.strictObject({ at: time, kind: z.string(), text: z.string() });
 

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import {
   backendAnswer,
-  decisionAnswer,
+  decisionsAnswer,
   frontAnswer,
   historyAnswer,
   listOf,
@@ -185,7 +185,7 @@ describe('what an operator sets', () => {
     await frontsEmpty(farm);
     for (const study of sent) expect(await backendOf(study)).toBe(other);
     expect(await backendOf(bound)).toBe(name);
-    const decisions = await get(`/api/v1/studies/${sent[0]?.studyUid}/decisions`, listOf(decisionAnswer));
+    const decisions = await get(`/api/v1/studies/${sent[0]?.studyUid}/decisions`, decisionsAnswer);
     expect(decisions.items[0]?.considered.find((one) => one.backend === name)?.passedOver).toMatch(/drain/);
     expect((await patch(name, { state: 'ready' })).status).toBe(200);
   });

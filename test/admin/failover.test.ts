@@ -8,7 +8,7 @@ import {
 } from '../../src/admin/failover-schemas.ts';
 import {
   backendAnswer,
-  decisionAnswer,
+  decisionsAnswer,
   listOf,
   pageOf,
   problemAnswer,
@@ -70,7 +70,7 @@ describe('a study is bound anew', () => {
       409,
       'already-there',
     ]);
-    const { items } = await admin.get('/studies/1.2.3/decisions', listOf(decisionAnswer));
+    const { items } = await admin.get('/studies/1.2.3/decisions', decisionsAnswer);
     expect(items.map((decision) => decision.kind)).toEqual(['placed', 'rebound', 'rebound']);
     expect((await admin.get('/totals', totalsAnswer)).decisions).toMatchObject({ placed: 1, rebound: 2 });
     expect(await trail(admin)).toEqual(['admin rebind 1.2.3', 'admin rebind 1.2.3']);

@@ -3,11 +3,12 @@ import type { AdminDeps } from '../deps.ts';
 import type { ExplorerLinks } from '../explorer.ts';
 import { heldBack } from '../held.ts';
 import { defaultLimit } from '../paging.ts';
-import { presentDecision, presentEvent, presentReceipt, presentStudy } from '../present.ts';
+import { presentEvent, presentReceipt, presentStudy } from '../present.ts';
+import { presentDecisions } from '../present-decisions.ts';
 import { Problem } from '../problems.ts';
 import { type Route, route } from '../route.ts';
 import {
-  decisionAnswer,
+  decisionsAnswer,
   eventAnswer,
   listOf,
   pageOf,
@@ -21,7 +22,7 @@ const unknown = { 404: 'The ledger does not know the study' };
 
 /** Studies, and what the ledger keeps about each. */
 export function studyRoutes(
-  { ledger, pool, clock }: Pick<AdminDeps, 'ledger' | 'pool' | 'clock'>,
+  { ledger, pool, clock, preview }: Pick<AdminDeps, 'ledger' | 'pool' | 'clock' | 'preview'>,
   links: ExplorerLinks,
 ): readonly Route[] {
   const held = (backend: string): string | null => heldBack(pool, backend, clock());
@@ -75,13 +76,14 @@ export function studyRoutes(
     route({
       method: 'get',
       path: '/api/v1/studies/:uid/decisions',
-      summary: 'Why it went where it went: every candidate, its score, and why it was passed over',
+      summary:
+        'Why it went where it went, every candidate with its figures; predicted and happened; why it waits',
       params: studyParams,
-      answer: listOf(decisionAnswer),
+      answer: decisionsAnswer,
       problems: unknown,
       handle: ({ params: { uid } }) => {
-        known(uid);
-        return { items: ledger.decisions(uid).map(presentDecision) };
+        const waitsFor = (study: string) => preview?.(study) ?? null;
+        return presentDecisions(ledger, known(uid), waitsFor);
       },
     }),
     route({

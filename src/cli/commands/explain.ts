@@ -1,16 +1,34 @@
 import type { Command } from 'commander';
-import { type DecisionAnswer, decisionAnswer, eventAnswer, listOf } from '../../admin/schemas.ts';
+import {
+  type DecisionAnswer,
+  decisionsAnswer,
+  eventAnswer,
+  listOf,
+  type OutcomeAnswer,
+  type WaitAnswer,
+} from '../../admin/schemas.ts';
 import { connectService, type ServiceOptions, withServiceOptions } from '../client.ts';
-import { folded, localTime } from '../format.ts';
+import { printConsidered, reckonedWith } from '../explain/considered.ts';
+import { age, duration, folded, localTime, size } from '../format.ts';
 import type { CliContext } from '../program.ts';
 import { findStudy, formerOf, unknownStudy } from './where.ts';
 
 export function registerExplain(program: Command, context: CliContext): void {
   withServiceOptions(program.command('explain <study>'))
     .description(
-      'why a study went where it went: every backend considered, its score, why it was passed over',
+      'why a study went where it went, or why it waits: every backend considered with its figures, what was predicted, what happened',
     )
-    .addHelpText('after', '\nExamples:\n  dde explain 1.2.840.113619.2.1')
+    .addHelpText(
+      'after',
+      [
+        '',
+        'SECONDS until the study is available there = WAIT for what is ahead of it + its OWN work; o: time for an image,',
+        'r: bytes a second, g: how the backend does at the moment against both (1: as expected).',
+        '',
+        'Examples:',
+        '  dde explain 1.2.840.113619.2.1',
+      ].join('\n'),
+    )
     .action(async (uid: string, options: ServiceOptions) => {
       const service = connectService(context, options);
       const study = await findStudy(service, uid);
@@ -19,39 +37,71 @@ export function registerExplain(program: Command, context: CliContext): void {
         return;
       }
       const path = `/api/v1/studies/${encodeURIComponent(uid)}`;
-      const [decisions, events] = await Promise.all([
-        service.get(`${path}/decisions`, listOf(decisionAnswer)),
+      const [{ items: decisions, outcomes, waits }, events] = await Promise.all([
+        service.get(`${path}/decisions`, decisionsAnswer),
         service.get(`${path}/events`, listOf(eventAnswer)),
       ]);
+      const { out } = context;
       if (options.json === true) {
-        context.out.json({ study, decisions: decisions.items, events: events.items });
+        out.json({ study, decisions, outcomes, waits, events: events.items });
         return;
       }
-      for (const decision of decisions.items) print(decision, context);
-      if (decisions.items.length === 0) context.out.line('No decision has been made yet.');
-      if (study.waiting !== null) context.out.line(folded(`It waits: ${study.waiting}`, context.out.width));
-      for (const former of study.formerCopies)
-        context.out.line(folded(`Left on ${formerOf(former)}`, context.out.width));
+      for (const decision of decisions) printDecision(decision, context);
+      if (decisions.length === 0) out.line('No decision has been made yet.');
+      for (const outcome of outcomes) printOutcome(outcome, context);
+      if (waits !== null) printWait(waits, context);
+      else if (study.waiting !== null) out.line(folded(`It waits: ${study.waiting}`, out.width));
+      for (const former of study.formerCopies) out.line(folded(`Left on ${formerOf(former)}`, out.width));
       for (const event of events.items)
-        context.out.line(folded(`${localTime(event.at)}  ${event.kind}: ${event.text}`, context.out.width));
+        out.line(folded(`${localTime(event.at)}  ${event.kind}: ${event.text}`, out.width));
     });
 }
 
-function print(decision: DecisionAnswer, { out }: CliContext): void {
+function printDecision(decision: DecisionAnswer, { out }: CliContext): void {
   const what = decision.backend === null ? decision.kind : `${decision.kind} on ${decision.backend}`;
-  out.line(folded(`${localTime(decision.at)}  ${what} (${decision.policy}): ${decision.reason}`, out.width));
+  out.line(
+    folded(
+      `${localTime(decision.at)}  ${out.colour.bold(what)} (${decision.policy}): ${decision.reason}`,
+      out.width,
+    ),
+  );
+  const basis = reckonedWith(decision.considered);
+  if (basis !== null) out.line(folded(basis, out.width));
   out.line();
+  printConsidered(out, decision.considered);
+  out.line();
+}
+
+function printOutcome({ copy, backend, predicted, happened }: OutcomeAnswer, { out }: CliContext): void {
+  const ofCopy = copy === 0 ? '' : `, copy ${copy}`;
   out.table(
-    ['BACKEND', 'SCORE', 'WHY NOT', 'FIGURES'],
-    decision.considered.map((candidate) => [
-      candidate.backend,
-      candidate.score === null ? null : String(Number(candidate.score.toPrecision(4))),
-      candidate.passedOver ?? 'chosen',
-      Object.entries(candidate.inputs)
-        .map(([name, value]) => `${name} ${value ?? '–'}`)
-        .join(', '),
-    ]),
-    { right: [1] },
+    [`ON ${backend.toUpperCase()}${ofCopy}`, 'PREDICTED', 'HAPPENED'],
+    [
+      ['images', predicted?.instances ?? null, `${happened.instances}, ${happened.proven} proven`],
+      ['size', size(predicted?.bytes ?? null), size(happened.bytes)],
+      [
+        'available, after the decision',
+        time(predicted?.seconds ?? null),
+        time(happened.seconds) ?? 'not yet',
+      ],
+      ['available, after the last image', null, time(happened.secondsAfterLastImage) ?? 'not yet'],
+    ],
+    { right: [1, 2] },
   );
   out.line();
+}
+
+function printWait({ reason, since, now }: WaitAnswer, { out }: CliContext): void {
+  out.line(folded(`It waits for ${age(since, Date.now())} now: ${reason}`, out.width));
+  if (now === null) return;
+  const basis = reckonedWith(now);
+  out.line(folded(`The backends as they are now.${basis === null ? '' : ` ${basis}`}`, out.width));
+  out.line();
+  printConsidered(out, now);
+  out.line();
+}
+
+function time(seconds: number | null): string | null {
+  if (seconds === null) return null;
+  return seconds < 100 ? `${seconds.toFixed(1)} s` : duration(seconds);
 }
