@@ -76,7 +76,13 @@ async function checkOrthanc(
     if (kind === 'backend' && system.ingestTranscoding !== null) {
       problems.push(`IngestTranscoding is ${system.ingestTranscoding}; nothing sent to it can be proven`);
     }
-    if (system.overwriteInstances === true) {
+    // On a front it is what lets its script see an image that is held already; the script lets nothing be overwritten.
+    if (kind === 'front' && system.overwriteInstances === false) {
+      problems.push(
+        'OverwriteInstances is off; other content under a known identifier is acknowledged and dropped: run "dde generate"',
+      );
+    }
+    if (kind === 'backend' && system.overwriteInstances === true) {
       problems.push('OverwriteInstances is on; an image can be replaced after it was proven');
     }
     if (kind === 'front') problems.push(...peerProblems(await orthanc.peers(), topology));
