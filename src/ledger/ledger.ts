@@ -18,6 +18,7 @@ import type {
   StudyToPlace,
   Transfer,
 } from '../study.ts';
+import type { ShadowLedger } from './shadow.ts';
 
 /**
  * The ledger: the only place with SQL. Every call is synchronous and one transaction; nothing awaits inside one.
@@ -37,6 +38,7 @@ export interface Ledger
     DoubtLedger,
     QuarantineLedger,
     HistoryLedger,
+    ShadowLedger,
     ViewLedger {
   /** Resolves when everything committed so far has reached the disk. Calls that overlap share one fsync. */
   durable(): Promise<void>;

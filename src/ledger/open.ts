@@ -19,6 +19,7 @@ import { createQuarantine } from './quarantine.ts';
 import { glanceAt } from './recovery-inspect.ts';
 import { markDamaged, stampOf } from './recovery-mark.ts';
 import { takeUpRestored } from './recovery-restored.ts';
+import { createShadowPart } from './shadow.ts';
 import { createTransfers } from './transfers.ts';
 import { createViews } from './views.ts';
 
@@ -93,6 +94,7 @@ function compose(connection: Connection, file: string, options: LedgerOptions, i
     ...createAudit(connection),
     ...createQuarantine(connection),
     ...createHistory(connection),
+    ...createShadowPart(connection),
     ...createViews(connection),
   };
   const durability = new Durability(file, options.onDurabilityLost ?? (() => undefined));

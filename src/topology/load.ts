@@ -172,6 +172,7 @@ function build(file: string, document: TopologyDocument, passwords: ReadonlyMap<
     routing: {
       policy: routing.policy,
       order: routing.order,
+      shadow: routing.shadow === 'none' ? null : routing.shadow,
       settleMs: routing.settle,
       batch: { instances: routing.batch.instances, bytes: routing.batch.size },
       conflict: routing.conflict,

@@ -192,6 +192,7 @@ const admission = z.strictObject({
 const routing = z.strictObject({
   policy: z.enum(policyNames).prefault('expected-completion'),
   order: z.enum(queueOrders).prefault('fifo'),
+  shadow: z.enum(['none', ...policyNames]).prefault('none'),
   settle: duration(0, 7 * day, 'from 0 s to 7 d').prefault('60 s'),
   batch: z
     .strictObject({

@@ -76,6 +76,8 @@ export type QueueOrder = (typeof queueOrders)[number];
 export interface RoutingConfig {
   readonly policy: PolicyName;
   readonly order: QueueOrder;
+  /** A policy that is asked beside the other and never acted on, to compare them; null: none. */
+  readonly shadow: PolicyName | null;
   /** No news of the study for this long, everything receipted: the front lets go of it. */
   readonly settleMs: number;
   readonly batch: { readonly instances: number; readonly bytes: number };

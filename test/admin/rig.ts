@@ -33,6 +33,7 @@ const topology: Topology = {
   routing: {
     policy: 'least-in-flight',
     order: 'fifo',
+    shadow: null,
     settleMs: 1000,
     batch: { instances: 50, bytes: 64_000_000 },
     conflict: 'quarantine',

@@ -13,6 +13,7 @@ import { intakeSql } from '../../src/ledger/intake.ts';
 import { migrate } from '../../src/ledger/migrations.ts';
 import { quarantineSql } from '../../src/ledger/quarantine.ts';
 import { releasesSql } from '../../src/ledger/releases.ts';
+import { shadowSql } from '../../src/ledger/shadow.ts';
 import { filterNames, studiesSql } from '../../src/ledger/study-queries.ts';
 import { transfersSql } from '../../src/ledger/transfers.ts';
 import { viewsSql } from '../../src/ledger/views.ts';
@@ -62,6 +63,7 @@ const indexes: Record<string, readonly string[]> = {
   hoursOf: ['load_hours_orthanc'],
   rollMinutes: ['transfers_ended'],
   thinTransfers: ['transfers_ended'],
+  thinShadow: ['shadow_choices_at'],
 };
 
 const statements: [string, string][] = [
@@ -79,6 +81,7 @@ const statements: [string, string][] = [
   evacuationsSql,
   auditSql,
   quarantineSql,
+  shadowSql,
 ].flatMap((part) => Object.entries(part));
 
 /** One row, a row a backend, or only what is under way: the only tables that may be walked whole. */

@@ -118,6 +118,7 @@ it('fills in every default', () => {
     routing: {
       policy: 'expected-completion',
       order: 'fifo',
+      shadow: null,
       settleMs: 60_000,
       batch: { instances: 50, bytes: 64_000_000 },
       conflict: 'quarantine',
