@@ -9,6 +9,7 @@ import { createPool } from './backends/pool-live.ts';
 import { steadyClock } from './clock.ts';
 import { createDispatcher } from './decision/dispatcher.ts';
 import { policyNamed } from './decision/policies.ts';
+import { createShadow } from './decision/shadow.ts';
 import { createAdmission } from './intake/admission.ts';
 import { createHook } from './intake/hook.ts';
 import { createReconciler } from './intake/reconciler.ts';
@@ -152,11 +153,18 @@ export async function startService(options: ServiceOptions): Promise<Service> {
 
     const policy = () => policyNamed(topology.routing.policy);
     const { lookupTimeoutMs, transferTimeout } = topology.routing;
+    const shadow = createShadow({
+      ledger,
+      trial: () => (topology.routing.shadow === null ? null : policyNamed(topology.routing.shadow)),
+      clock,
+      log,
+    });
+    undo.push(() => shadow.stop());
     const dispatcher = createDispatcher({
       ledger,
       pool,
       backends,
-      policy,
+      policy: () => shadow.beside(policy()),
       lookupTimeoutMs,
       clock,
       log,
@@ -287,6 +295,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         healer,
         evacuator,
         quarantine,
+        shadow: () => shadow.state(),
       }),
     );
     const server = createServer(app);

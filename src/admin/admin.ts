@@ -16,6 +16,7 @@ import { failoverRoutes } from './routes/failover.ts';
 import { farmRoutes } from './routes/farm.ts';
 import { instanceRoutes } from './routes/instances.ts';
 import { quarantineRoutes } from './routes/quarantine.ts';
+import { shadowRoutes } from './routes/shadow.ts';
 import { studyRoutes } from './routes/studies.ts';
 
 export type { AdminDeps } from './deps.ts';
@@ -35,6 +36,7 @@ export function createAdmin(deps: AdminDeps): Router {
     ...studyRoutes(deps, createExplorerLinks(deps)),
     ...failoverRoutes(deps),
     ...farmRoutes(deps),
+    ...shadowRoutes(deps),
     ...evacuationRoutes(deps),
     ...quarantineRoutes(deps),
     ...auditRoutes(deps),

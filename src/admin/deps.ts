@@ -1,6 +1,7 @@
 import type { Registry } from 'prom-client';
 import type { Logger } from 'winston';
 import type { BackendPool } from '../backends/pool.ts';
+import type { ShadowState } from '../decision/shadow.ts';
 import type { AdmissionState } from '../intake/admission.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Orthanc } from '../orthanc/orthanc.ts';
@@ -37,6 +38,8 @@ export interface AdminDeps {
   readonly reconcile?: () => Promise<void>;
   /** The backends as a decision about this study would see them now; null: it is not waiting for one. Changes nothing. */
   readonly preview?: (studyUid: string) => readonly ConsideredBackend[] | null;
+  /** How the policy on trial is doing; absent: there is no such room. */
+  readonly shadow?: () => ShadowState;
   /** What operators ask of the transfer rooms. */
   readonly failover?: Failover;
   readonly healer?: Healer;

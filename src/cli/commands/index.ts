@@ -13,6 +13,7 @@ import { registerQuarantine } from './quarantine.ts';
 import { registerQueue } from './queue.ts';
 import { registerRebind } from './rebind.ts';
 import { registerSend } from './send.ts';
+import { registerShadow } from './shadow.ts';
 import { registerStatus } from './status.ts';
 import { registerStudies } from './studies.ts';
 import { registerUp } from './up.ts';
@@ -32,6 +33,7 @@ export const commands: readonly ((program: Command, context: CliContext) => void
   registerRebind,
   registerHeal,
   registerEvacuate,
+  registerShadow,
   registerHistory,
   registerAudit,
   registerBackup,
