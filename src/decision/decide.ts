@@ -1,6 +1,6 @@
 import type { ConsideredBackend, DecisionKind, EpochMs, StudyToPlace } from '../study.ts';
 import { type Eligibility, healthObstacle, operatorObstacle, splitEligible, type Taken } from './eligible.ts';
-import type { Candidate, Choice, Policy } from './policy.ts';
+import { type Candidate, type Choice, mostConsidered, type Policy } from './policy.ts';
 
 /** What is decided of one copy of a study, before the ledger has it. */
 export interface Verdict {
@@ -8,7 +8,7 @@ export interface Verdict {
   readonly backend: string | null;
   /** For a person. That of a `waiting` verdict holds no figure that changes by itself: the ledger keeps it once. */
   readonly reason: string;
-  /** Every candidate, in the order given. */
+  /** The candidates in the order given; of a large farm some of them, and a last entry that says of the others how many there are. */
   readonly considered: readonly ConsideredBackend[];
   /** Of a study that waits: the backend it waits for, where it holds a virtual place; null otherwise. */
   readonly waitsFor: string | null;
@@ -46,7 +46,7 @@ export function decide(
   const holder = holderOf(candidates, holdings, taken);
   if (holder !== null) return follow(holder, candidates, holdings, taken);
 
-  const eligibility = splitEligible(candidates, taken);
+  const eligibility = splitEligible(candidates, taken, study.expected.bytes);
   if (eligibility.eligible.length === 0) return nobody(candidates, eligibility, holdings);
 
   const choice = policy.choose(study, eligibility.eligible, now);
@@ -99,12 +99,14 @@ function follow(holder: Holder, candidates: readonly Candidate[], holdings: Hold
     reason: `holds ${count(instances, 'instance')} of this study already${also}${although}${silence(holdings)}`,
     waitsFor: null,
     alsoOn,
-    considered: candidates.map((other) => ({
-      backend: other.backend,
-      score: null,
-      passedOver: other.backend === candidate.backend ? null : holdingText(other.backend, holdings),
-      inputs: holdingInputs(other.backend, holdings),
-    })),
+    considered: shortened(
+      candidates.map((other) => ({
+        backend: other.backend,
+        score: null,
+        passedOver: other.backend === candidate.backend ? null : holdingText(other.backend, holdings),
+        inputs: holdingInputs(other.backend, holdings),
+      })),
+    ),
   };
 }
 
@@ -142,19 +144,54 @@ function considerations(
   const scores = new Map((choice?.scores ?? []).map((score) => [score.backend, score]));
   const chosen = choice?.kind === 'place' ? choice.backend : null;
   const bestScore = chosen === null ? null : (scores.get(chosen)?.score ?? null);
-  return candidates.map(({ backend }) => {
+  // A policy need not score a thousand of them; then those without a score are among the ones that are counted only.
+  const shown =
+    candidates.length <= mostConsidered
+      ? candidates
+      : candidates.filter(
+          ({ backend }) => backend === chosen || scores.has(backend) || obstacles.has(backend),
+        );
+  const all = shown.map(({ backend }) => {
     const obstacle = obstacles.get(backend);
     const score = scores.get(backend);
     const inputs = { ...score?.inputs, ...holdingInputs(backend, holdings) };
     if (obstacle !== undefined) return { backend, score: null, passedOver: obstacle, inputs };
     const scored = score?.score ?? null;
-    return {
-      backend,
-      score: scored,
-      passedOver: backend === chosen ? null : comparison(scored, bestScore),
-      inputs,
-    };
+    const why = score?.passedOver ?? comparison(scored, bestScore);
+    return { backend, score: scored, passedOver: backend === chosen ? null : why, inputs };
   });
+  return shortened(all, candidates.length);
+}
+
+/** Of those that are named, backends that were not eligible: all the others may be. */
+const mostPassedOver = 7;
+
+/** Those that matter most, in the order given, and a last entry that counts the others. `total`: candidates there were. */
+function shortened(all: readonly ConsideredBackend[], total = all.length): ConsideredBackend[] {
+  if (total <= mostConsidered) return [...all];
+  const scored = all.filter(({ score, passedOver }) => score !== null || passedOver === null);
+  const others = all.filter(({ score, passedOver }) => score === null && passedOver !== null);
+  const first = scored
+    .toSorted((a, b) => rank(a) - rank(b))
+    .slice(0, mostConsidered - 1 - Math.min(mostPassedOver, others.length));
+  const kept = new Set([...first, ...others.slice(0, mostConsidered - 1 - first.length)]);
+  const out = others.filter((one) => !kept.has(one)).length;
+  const worse = total - kept.size - out;
+  const text = [
+    worse === 0 ? null : `${worse} that are no better`,
+    out === 0 ? null : `${out} that it could not or need not go to`,
+  ];
+  const rest = {
+    backend: `(${total - kept.size} more)`,
+    score: null,
+    passedOver: text.filter((part) => part !== null).join(', '),
+    inputs: {},
+  };
+  return [...all.filter((one) => kept.has(one)), rest];
+}
+
+function rank({ score, passedOver }: ConsideredBackend): number {
+  return passedOver === null ? Number.NEGATIVE_INFINITY : (score ?? Number.POSITIVE_INFINITY);
 }
 
 function comparison(score: number | null, bestScore: number | null): string {
@@ -200,23 +237,40 @@ function figure(value: number): string {
 
 /**
  * The candidates as they are once the study is placed: what was read from the ledger before a batch, plus what the batch itself
- * has done. Without this a batch would herd to one backend.
+ * has done, or, for a study that waits for a backend, as if it were there already. Without this a batch would herd to one backend.
+ * What is expected of the study and is not here yet is reserved for it, at the pace at which it arrives.
  */
 export function afterPlacement(
   candidates: readonly Candidate[],
   backend: string,
-  study: Pick<StudyToPlace, 'instances' | 'bytes'>,
+  study: Pick<StudyToPlace, 'instances' | 'bytes'> & Partial<Pick<StudyToPlace, 'expected'>>,
 ): readonly Candidate[] {
-  const last = candidates.reduce((highest, candidate) => Math.max(highest, candidate.lastPlacement), 0);
-  return candidates.map((candidate) =>
-    candidate.backend === backend
-      ? {
-          ...candidate,
-          studiesInFlight: candidate.studiesInFlight + 1,
-          instancesInFlight: candidate.instancesInFlight + study.instances,
-          bytesInFlight: candidate.bytesInFlight + study.bytes,
-          lastPlacement: last + 1,
-        }
-      : candidate,
-  );
+  const { instances, bytes, expected = { instances, bytes, arrivesIn: 0 } } = study;
+  const coming = {
+    instances: Math.max(0, expected.instances - instances),
+    bytes: Math.max(0, expected.bytes - bytes),
+  };
+  // What is expected at once is as good as here.
+  const isHere = !(expected.arrivesIn > 0);
+  let last = 0;
+  for (const { lastPlacement } of candidates) last = Math.max(last, lastPlacement);
+  return candidates.map((candidate) => {
+    if (candidate.backend !== backend) return candidate;
+    const { reserved } = candidate;
+    return {
+      ...candidate,
+      studiesInFlight: candidate.studiesInFlight + 1,
+      instancesInFlight: candidate.instancesInFlight + (isHere ? expected.instances : instances),
+      bytesInFlight: candidate.bytesInFlight + (isHere ? expected.bytes : bytes),
+      lastPlacement: last + 1,
+      reserved: isHere
+        ? reserved
+        : {
+            instances: reserved.instances + coming.instances,
+            bytes: reserved.bytes + coming.bytes,
+            instancesPerSecond: reserved.instancesPerSecond + coming.instances / expected.arrivesIn,
+            bytesPerSecond: reserved.bytesPerSecond + coming.bytes / expected.arrivesIn,
+          },
+    };
+  });
 }

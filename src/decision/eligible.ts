@@ -11,24 +11,36 @@ export interface Eligibility {
   readonly passedOver: readonly PassedOver[];
 }
 
+/** Free space that a new study must leave on a backend's disk: the larger of the two. Late images of its other studies need it. */
+const reserve = { bytes: 20e9, share: 0.05 };
+/** No more than this share of the disk, though: otherwise a small one would never take anything. */
+const largestReserve = 0.2;
+
 /**
- * Who may be given a new study. Asked once before a policy, so that no policy has to know of operators or health.
+ * Who may be given a new study. Asked once before a policy, so that no policy has to know of operators, health or disks.
  * `taken`: backends that are out of question for this study, such as one that has another copy: two on one would be one.
+ * `bytes`: what the study is expected to need.
  */
-export function splitEligible(candidates: readonly Candidate[], taken: Taken): Eligibility {
+export function splitEligible(candidates: readonly Candidate[], taken: Taken, bytes = 0): Eligibility {
   const free: Candidate[] = [];
   const reasons = new Map<Candidate, string>();
+  let doubted = 0;
   for (const candidate of candidates) {
-    const obstacles = obstaclesOf(candidate, taken);
-    if (obstacles.length === 0) free.push(candidate);
-    else reasons.set(candidate, obstacles.join('; '));
+    const obstacle = obstacleOf(candidate, taken, bytes);
+    if (obstacle !== null) reasons.set(candidate, obstacle);
+    else {
+      free.push(candidate);
+      if (candidate.breakerReason !== null) doubted++;
+    }
   }
   // Failed transfers are soft evidence: the front or the images may be at fault. Where it is against most of those that are
   // left, it says nothing about any of them.
-  const doubted = free.filter((candidate) => candidate.breakerReason !== null);
-  if (doubted.length * 2 <= free.length) {
-    for (const candidate of doubted) reasons.set(candidate, candidate.breakerReason ?? '');
+  if (doubted > 0 && doubted * 2 <= free.length) {
+    for (const candidate of free) {
+      if (candidate.breakerReason !== null) reasons.set(candidate, candidate.breakerReason);
+    }
   }
+  if (reasons.size === 0) return { eligible: free, passedOver: [] };
   return {
     eligible: free.filter((candidate) => !reasons.has(candidate)),
     passedOver: candidates.flatMap((candidate) => {
@@ -41,17 +53,31 @@ export function splitEligible(candidates: readonly Candidate[], taken: Taken): E
 /** Backends the study must not go to, with the reason for a person. */
 export type Taken = ReadonlyMap<string, string>;
 
-function obstaclesOf(candidate: Candidate, taken: Taken): string[] {
-  const obstacles: string[] = [];
-  const why = taken.get(candidate.backend);
-  if (why !== undefined) obstacles.push(why);
-  const operator = operatorObstacle(candidate);
-  if (operator !== null) obstacles.push(operator);
-  const health = healthObstacle(candidate);
-  if (health !== null) obstacles.push(health);
-  // Written this way round so that NaN is not eligible either.
-  if (!(candidate.weight > 0)) obstacles.push('weight 0: nothing new');
-  return obstacles;
+/** Everything that stands in the way; null: nothing. */
+function obstacleOf(candidate: Candidate, taken: Taken, bytes: number): string | null {
+  const obstacles = [
+    taken.get(candidate.backend) ?? null,
+    operatorObstacle(candidate),
+    healthObstacle(candidate),
+    // Written this way round so that NaN is not eligible either.
+    candidate.weight > 0 ? null : 'weight 0: nothing new',
+    diskObstacle(candidate, bytes),
+  ].filter((obstacle) => obstacle !== null);
+  return obstacles.length === 0 ? null : obstacles.join('; ');
+}
+
+/** Says no figure of what is free: the reason is kept once for each study that waits, and would be kept anew with each image. */
+function diskObstacle({ freeBytes, diskBytes }: Candidate, bytes: number): string | null {
+  if (freeBytes === null) return null;
+  const kept =
+    diskBytes === null
+      ? reserve.bytes
+      : Math.min(Math.max(reserve.bytes, reserve.share * diskBytes), largestReserve * diskBytes);
+  return freeBytes - bytes >= kept ? null : `too little free on its disk: ${gigabytes(kept)} GB stay free`;
+}
+
+function gigabytes(value: number): string {
+  return Number((value / 1e9).toPrecision(3)).toString();
 }
 
 /** What an operator's state says against a new study; null: nothing. */

@@ -43,11 +43,16 @@ export interface Candidate {
   readonly breakerReason: string | null;
 }
 
+/** Candidates that a decision names at most. It is kept for each study, and nobody reads a thousand. */
+export const mostConsidered = 24;
+
 export interface Score {
   readonly backend: string;
   /** Lower is better. */
   readonly score: number;
   readonly inputs: Readonly<Record<string, number | string | null>>;
+  /** Why it was not chosen, in the policy's words; without it the scores are compared. Null: it was. */
+  readonly passedOver?: string | null;
 }
 
 export type Choice =

@@ -128,7 +128,13 @@ describe('deciding', () => {
     const many = Array.from({ length: 50 }, (_, index) => candidate(`b${index}`, { weight: 0 }));
     const verdict = decide(leastInFlight, study(), many, 0);
     expect(verdict.reason).toMatch(/and 46 more$/);
-    expect(verdict.considered).toHaveLength(50);
+    expect(verdict.considered).toHaveLength(24);
+    expect(verdict.considered.at(-1)).toEqual({
+      backend: '(27 more)',
+      score: null,
+      passedOver: '27 that it could not or need not go to',
+      inputs: {},
+    });
     expect(decide(leastInFlight, study(), [], 0).reason).toBe('there are no backends');
   });
 

@@ -44,6 +44,9 @@ export const prior: ServiceModel = {
   sampledAt: null,
 };
 
+/** A study of usual size, where one speed is asked for. */
+export const usualSize = { instances: 100, bytes: 80e6 };
+
 /** Of each sample's weight so much is left when the next one has come: about two hundred count. */
 const forgetting = 0.995;
 const clamp = { least: 0.02, most: 50 };

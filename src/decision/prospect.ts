@@ -1,0 +1,129 @@
+import type { EpochMs, StudySize } from '../study.ts';
+import { efficiency, usualSize } from './model/service.ts';
+import type { Candidate } from './policy.ts';
+
+/** What one study may look forward to on one backend. */
+export interface Prospect {
+  readonly candidate: Candidate;
+  /** Seconds from now until the study would be available there. Lower is better. */
+  readonly seconds: number;
+  /** Of equal seconds the smaller one is better: how far ahead the backend is booked. */
+  readonly booked: number;
+  /** A transfer of this study would begin at once. */
+  readonly isFree: boolean;
+  /** The figures it comes from. */
+  readonly secondsPerInstance: number;
+  readonly secondsPerByte: number;
+  readonly efficiency: number;
+  readonly busyLanes: number;
+  readonly reservedLanes: number;
+  readonly backlogSeconds: number;
+  readonly ownSeconds: number;
+  /** Seconds for which nothing has moved, where that counts against it; null: it does not. */
+  readonly quietSeconds: number | null;
+}
+
+export interface ProspectOptions {
+  /** False: g is 1. */
+  readonly efficiency: boolean;
+  /** True: one speed for each backend, in bytes a second. */
+  readonly oneParameter: boolean;
+}
+
+/** What goes in one transfer at most: a study has as many lanes to itself as it has such parts, and more would not help it. */
+const part = { instances: 50, bytes: 64e6 };
+/** However much is reserved, so much of the lanes is left to count with: the arrivals it is reserved for are a guess. */
+const leastShare = 0.1;
+/** Silence says nothing until it is this many seconds, and this many times as long as what is under way should take. */
+const silence = { seconds: 3, times: 3 };
+
+/**
+ * When the study would be available there, by what is known now. Deliveries go out oldest first, so all that is bound goes before it;
+ * what the bound studies will still bring takes its share of the lanes while it arrives. Three things can be the last to
+ * be over, and the latest counts:
+ *
+ * - its own transfers, after a lane has come free, on as many lanes as it has parts;
+ * - everything ahead of it, what arrives meanwhile, and itself, on all lanes together;
+ * - the arrival of its last image, and that image's own way, which is longer the more of the lanes is reserved.
+ */
+export function prospectOf(
+  size: StudySize,
+  candidate: Candidate,
+  now: EpochMs,
+  options: ProspectOptions,
+): Prospect {
+  const { lanes, weight, reserved, instancesInFlight, bytesInFlight, service } = candidate;
+  let { secondsPerInstance: o, secondsPerByte: s } = service;
+  if (options.oneParameter) {
+    s += (o * usualSize.instances) / usualSize.bytes;
+    o = 0;
+  }
+  // While transfers are under way it is not idle, whenever the last of them ended: what was seen of it is not out of date.
+  const seenAt = candidate.busyLanes > 0 ? (service.sampledAt ?? now) : now;
+  const usualG = options.efficiency ? efficiency(service, seenAt) : 1;
+  const quiet = quietSeconds(candidate, now, o, s, usualG);
+  const g = quiet === null ? usualG : usualG * (quiet.expected / quiet.seconds);
+
+  const ahead = (instancesInFlight * o + bytesInFlight * s) / g;
+  const reservedLanes = (reserved.instancesPerSecond * o + reserved.bytesPerSecond * s) / g;
+  const reservedWork = (reserved.instances * o + reserved.bytes * s) / g;
+  const own = (size.instances * o + size.bytes * s) / g / weight;
+
+  const busyLanes = Math.max(
+    candidate.busyLanes,
+    Math.min(lanes, Math.ceil(Math.max(instancesInFlight / part.instances, bytesInFlight / part.bytes))),
+  );
+  const isFree = busyLanes < lanes && reservedLanes < lanes;
+  const free = Math.max(leastShare * lanes, lanes - reservedLanes);
+  const width = Math.min(free, Math.ceil(Math.max(size.instances / part.instances, size.bytes / part.bytes)));
+  const backlog = ahead / free;
+  const coming = Math.min(reservedWork, reservedLanes * size.arrivesIn);
+  const booked = (ahead + coming + own) / lanes;
+  const last = own / Math.max(1, size.instances) / (free / lanes);
+  const seconds = Math.max(
+    (isFree ? 0 : backlog) + own / Math.max(width, leastShare),
+    booked,
+    size.arrivesIn + last,
+  );
+  return {
+    candidate,
+    seconds,
+    booked,
+    isFree,
+    secondsPerInstance: o,
+    secondsPerByte: s,
+    efficiency: g,
+    busyLanes,
+    reservedLanes,
+    backlogSeconds: backlog,
+    ownSeconds: own,
+    quietSeconds: quiet?.seconds ?? null,
+  };
+}
+
+/**
+ * How long nothing has moved, once that is remarkable, and how long it should have taken; null: it is not. Believing silence
+ * sooner was rejected: a heavy tail is silent for a while all the time, everything flees to the others, and the slowest studies end
+ * later by a factor of two.
+ */
+function quietSeconds(
+  { quiet }: Candidate,
+  now: EpochMs,
+  o: number,
+  s: number,
+  g: number,
+): { readonly seconds: number; readonly expected: number } | null {
+  if (quiet === null) return null;
+  const seconds = (now - quiet.since) / 1000;
+  const expected = (quiet.instances * o + quiet.bytes * s) / g;
+  return expected > 0 && seconds > Math.max(silence.seconds, silence.times * expected)
+    ? { seconds, expected }
+    : null;
+}
+
+/** Whether the first is the better place: sooner, then less booked, then left alone for longer. */
+export function isBetter(a: Prospect, b: Prospect): boolean {
+  if (a.seconds !== b.seconds) return a.seconds < b.seconds;
+  if (a.booked !== b.booked) return a.booked < b.booked;
+  return a.candidate.lastPlacement < b.candidate.lastPlacement;
+}
