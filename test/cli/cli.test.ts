@@ -23,6 +23,7 @@ describe('a farm at rest', () => {
     ['quarantine'],
     ['heal'],
     ['history'],
+    ['shadow'],
     ['audit'],
     ['check'],
   ])('%s answers in 80 columns, and as JSON', async (command) => {

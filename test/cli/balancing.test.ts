@@ -1,0 +1,64 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
+import { decisionsAnswer } from '../../src/admin/schemas.ts';
+import { shadowAnswer } from '../../src/admin/shadow-schemas.ts';
+import { type Farm, startFarm } from '../support/farm.ts';
+import { makeStudy } from '../support/synthetic.ts';
+import { until } from '../support/wait.ts';
+import { isNarrow, runDde } from './dde.ts';
+
+let farm: Farm;
+const studies = Array.from({ length: 4 }, (_, index) =>
+  makeStudy({ seed: `balancing-${index}`, instances: 3 }),
+);
+
+beforeAll(async () => {
+  farm = await startFarm({ routing: { policy: 'expected-completion', shadow: 'round-robin' } });
+  const folder = join(farm.home, 'studies');
+  await mkdir(folder);
+  for (const { instances } of studies)
+    for (const { sopUid, file } of instances) await writeFile(join(folder, `${sopUid}.dcm`), file);
+  const sent = await runDde(farm, ['send', folder, '--wait', '30']);
+  expect(sent, sent.err).toMatchObject({ code: 0 });
+}, 90_000);
+afterAll(async () => farm?.stop());
+
+test('explain says what was reckoned with, and what happened', async () => {
+  const uid = studies[0]?.studyUid ?? '';
+  const ran = await runDde(farm, ['explain', uid]);
+  expect(ran, ran.err).toMatchObject({ code: 0 });
+  expect(isNarrow(ran), ran.out).toBe(true);
+  expect(ran.out).toMatch(/Reckoned with \d+ images?, /);
+  expect(ran.out).toMatch(/BACKEND +SECONDS +WAIT +OWN +o ms +r MB\/s +g +LANES/);
+  expect(ran.out).toMatch(/images +\d+ +3, 3 proven/);
+  expect(ran.out).not.toContain('not yet');
+  const json = decisionsAnswer
+    .omit({ items: true })
+    .extend({ decisions: decisionsAnswer.shape.items, study: z.unknown(), events: z.unknown() })
+    .parse(JSON.parse((await runDde(farm, ['explain', uid, '--json'])).out));
+  expect(json.outcomes).toMatchObject([
+    { predicted: { seconds: expect.any(Number) }, happened: { proven: 3 } },
+  ]);
+  expect(json.waits).toBeNull();
+});
+
+test('shadow compares what went where with what the other policy would have done', async () => {
+  const answer = await until(
+    async () => {
+      const ran = await runDde(farm, ['shadow', '--json']);
+      const parsed = shadowAnswer.parse(JSON.parse(ran.out));
+      return parsed.comparisons[0]?.studies === studies.length ? parsed : null;
+    },
+    { what: 'all studies to be compared' },
+  );
+  expect(answer).toMatchObject({ shadow: 'round-robin', leftOut: 0, notKept: 0 });
+  expect(answer.comparisons).toMatchObject([
+    { policy: 'expected-completion', shadow: 'round-robin', timed: studies.length, failed: 0 },
+  ]);
+  const ran = await runDde(farm, ['shadow']);
+  expect(ran, ran.err).toMatchObject({ code: 0 });
+  expect(isNarrow(ran), ran.out).toBe(true);
+  expect(ran.out).toContain('round-robin beside expected-completion, 4 studies:');
+});
