@@ -12,7 +12,7 @@ export interface ServiceModel {
   readonly secondsPerInstance: number;
   /** s: seconds for each byte. */
   readonly secondsPerByte: number;
-  /** Covariance of the two, relative to the prior, of the recursive least squares: [oo, os, ss]. */
+  /** Covariance of their logarithms, in units of the variance of a sample's: [oo, os, ss]. What is still not known of them. */
   readonly covariance: readonly [number, number, number];
   /** ln g: how it has been doing lately against o and s. 0: as expected; below: slower. */
   readonly logEfficiency: number;
@@ -33,11 +33,17 @@ export interface ServiceSample {
   readonly endedAt: EpochMs;
 }
 
+/** How widely one transfer differs from what is expected, as the standard deviation of the logarithm: a third more or less is nothing. */
+const sampleSpread = 0.4;
+/** The same of a backend before it is measured: one in three is more than four times faster or slower than the prior. */
+const priorSpread = 1.5;
+const unknown = (priorSpread / sampleSpread) ** 2;
+
 /** Before anything was measured: 8 ms an instance and 60 MB/s, and little trust in either. */
 export const prior: ServiceModel = {
   secondsPerInstance: 0.008,
   secondsPerByte: 1 / 60e6,
-  covariance: [1, 0, 1],
+  covariance: [unknown, 0, unknown],
   logEfficiency: 0,
   logBaseline: 0,
   samples: 0,
@@ -49,11 +55,16 @@ export const usualSize = { instances: 100, bytes: 80e6 };
 
 /** Of each sample's weight so much is left when the next one has come: about two hundred count. */
 const forgetting = 0.995;
+/** o and s stay within these multiples of the prior. */
 const clamp = { least: 0.02, most: 50 };
 /** Half-lives in seconds of busy time: bad news is believed sooner than good. */
 const halfLife = { down: 4, up: 10, baseline: 1800 };
 const idleSeconds = 300;
-/** A single transfer says no more than this factor: a heavy tail would be taken for a new speed. */
+/** One transfer, however long, moves the short-term efficiency by half of what it says at most: the long ones are those with a mishap. */
+const mostOfOne = 0.5;
+/** A sample further off than so many standard deviations counts as if it were there: a heavy tail is no new speed. */
+const farOff = 2.5;
+/** The same for the short-term efficiency, as a factor: it must follow a real change, so it is let off more easily. */
 const outlier = 8;
 
 /** Seconds that n instances and B bytes take, at the efficiency of now. */
@@ -72,44 +83,70 @@ export function efficiency({ logEfficiency, logBaseline, sampledAt }: ServiceMod
   return Math.exp(logBaseline + (logEfficiency - logBaseline) * trust);
 }
 
-/** The model with one transfer more learnt. A sample that says nothing (no instance, no time) changes nothing. */
+/**
+ * The model with one transfer more learnt. A sample that says nothing (no instance, no time) changes nothing; one that ended before
+ * the last one did is learnt, and counts as recent as that.
+ *
+ * Recursive least squares with forgetting on the relative error, which keeps the few large transfers from deciding alone. In
+ * logarithms, so that a backend far from the prior is found in a few samples, as soon as one near it, and nothing is ever negative;
+ * in the parameters themselves a backend ten times slower took hundreds.
+ */
 export function learn(model: ServiceModel, sample: ServiceSample): ServiceModel {
   const { instances, bytes, seconds, endedAt } = sample;
-  if (!(instances > 0) || !(seconds > 0) || !(bytes >= 0)) return model;
+  const isUsable =
+    instances > 0 && seconds > 0 && bytes >= 0 && Number.isFinite(instances + seconds + bytes + endedAt);
+  if (!isUsable) return model;
   const expected = work(model, instances, bytes);
-  const ratio = Math.min(outlier, Math.max(1 / outlier, seconds / expected));
-
-  // Recursive least squares with forgetting on the relative error: (seconds ÷ expected) = θ · (features ÷ expected), θ relative to
-  // the prior. Otherwise the few large transfers would decide alone, and the time of an instance would never be learnt.
-  const x1 = (instances * prior.secondsPerInstance) / expected;
-  const x2 = (bytes * prior.secondsPerByte) / expected;
+  // What part of the expected time is due to each of the two: a sample of small images says much about o and little about s.
+  const ofO = (instances * model.secondsPerInstance) / expected;
+  const ofS = (bytes * model.secondsPerByte) / expected;
   const [oo, os, ss] = model.covariance;
-  const p1 = oo * x1 + os * x2;
-  const p2 = os * x1 + ss * x2;
-  const denominator = forgetting + x1 * p1 + x2 * p2;
-  const error = ratio - 1;
-  const theta1 = model.secondsPerInstance / prior.secondsPerInstance + (p1 / denominator) * error;
-  const theta2 = model.secondsPerByte / prior.secondsPerByte + (p2 / denominator) * error;
-  const shrink = (value: number, a: number, b: number): number =>
-    (value - (a * b) / denominator) / forgetting;
+  const p1 = oo * ofO + os * ofS;
+  const p2 = os * ofO + ss * ofS;
+  const variance = forgetting + ofO * p1 + ofS * p2;
+  const error = limited(Math.log(seconds / expected), farOff * sampleSpread * Math.sqrt(variance));
+  const learnt = {
+    secondsPerInstance: near(
+      model.secondsPerInstance * Math.exp((p1 / variance) * error),
+      prior.secondsPerInstance,
+    ),
+    secondsPerByte: near(model.secondsPerByte * Math.exp((p2 / variance) * error), prior.secondsPerByte),
+  };
 
-  const news = Math.log(1 / ratio);
+  // Against what is expected by now: what o and s have taken in is no inefficiency. Otherwise the first samples of a slow backend
+  // would count twice.
+  const news = limited(Math.log(work(learnt, instances, bytes) / seconds), Math.log(outlier));
   const before = Math.log(efficiency(model, endedAt - seconds * 1000));
   const short = blend(before, news, seconds, news < before ? halfLife.down : halfLife.up);
   return {
-    secondsPerInstance: bounded(theta1) * prior.secondsPerInstance,
-    secondsPerByte: bounded(theta2) * prior.secondsPerByte,
-    // Where all transfers are alike one direction is never seen, and forgetting alone would let its covariance grow for ever.
-    covariance: [Math.min(1, shrink(oo, p1, p1)), shrink(os, p1, p2), Math.min(1, shrink(ss, p2, p2))],
+    ...learnt,
+    covariance: bounded(
+      (oo - (p1 * p1) / variance) / forgetting,
+      (os - (p1 * p2) / variance) / forgetting,
+      (ss - (p2 * p2) / variance) / forgetting,
+    ),
     logEfficiency: short,
     logBaseline: blend(model.logBaseline, short, seconds, halfLife.baseline),
     samples: model.samples + 1,
-    sampledAt: endedAt,
+    sampledAt: Math.max(endedAt, model.sampledAt ?? endedAt),
   };
 }
 
+/**
+ * Where all transfers are alike one direction is never seen, and forgetting alone would let what is not known of it grow for ever:
+ * it is never less known than at the beginning. Rows and columns are scaled alike, so that it stays a covariance, rounding included.
+ */
+function bounded(oo: number, os: number, ss: number): ServiceModel['covariance'] {
+  const least = 1e-6;
+  const a = Math.sqrt(Math.min(1, unknown / Math.max(least, oo)));
+  const b = Math.sqrt(Math.min(1, unknown / Math.max(least, ss)));
+  const first = Math.max(least, oo) * a * a;
+  const second = Math.max(least, ss) * b * b;
+  return [first, limited(os * a * b, 0.999 * Math.sqrt(first * second)), second];
+}
+
 function work(
-  { secondsPerInstance, secondsPerByte }: ServiceModel,
+  { secondsPerInstance, secondsPerByte }: Pick<ServiceModel, 'secondsPerInstance' | 'secondsPerByte'>,
   instances: number,
   bytes: number,
 ): number {
@@ -117,9 +154,13 @@ function work(
 }
 
 function blend(old: number, news: number, seconds: number, half: number): number {
-  return old + (news - old) * (1 - 2 ** (-seconds / half));
+  return old + (news - old) * Math.min(mostOfOne, 1 - 2 ** (-seconds / half));
 }
 
-function bounded(theta: number): number {
-  return Math.min(clamp.most, Math.max(clamp.least, theta));
+function near(value: number, usual: number): number {
+  return Math.min(clamp.most * usual, Math.max(clamp.least * usual, value));
+}
+
+function limited(value: number, most: number): number {
+  return Math.min(most, Math.max(-most, value));
 }
