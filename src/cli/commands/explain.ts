@@ -103,5 +103,5 @@ function printWait({ reason, since, now }: WaitAnswer, { out }: CliContext): voi
 
 function time(seconds: number | null): string | null {
   if (seconds === null) return null;
-  return seconds < 100 ? `${seconds.toFixed(1)} s` : duration(seconds);
+  return seconds < 100 ? `${seconds.toFixed(seconds < 0.995 ? 2 : 1)} s` : duration(seconds);
 }

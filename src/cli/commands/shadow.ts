@@ -90,5 +90,5 @@ function percent(share: number | null): string {
 }
 
 function seconds(value: number | null): string | null {
-  return value === null ? null : value.toFixed(1);
+  return value === null ? null : value.toFixed(value < 0.995 ? 2 : 1);
 }

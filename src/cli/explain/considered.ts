@@ -95,8 +95,9 @@ function number(inputs: Inputs, name: string): number | null {
   return typeof value === 'number' ? value : null;
 }
 
-/** Seconds to the tenth, and whole ones from a hundred. */
+/** Seconds to the tenth, finer below one, and whole ones from a hundred. */
 function seconds(value: number): string {
+  if (value > 0 && value < 0.995) return value.toFixed(2);
   return value >= 99.95 ? Math.round(value).toLocaleString('en-US') : value.toFixed(1);
 }
 
