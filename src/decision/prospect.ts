@@ -32,6 +32,8 @@ export interface ProspectOptions {
 
 /** What goes in one transfer at most: a study has as many lanes to itself as it has such parts, and more would not help it. */
 const part = { instances: 50, bytes: 64e6 };
+/** What is reserved is spread over so many seconds at least: what comes all at once holds no lane for long. */
+const reservedSeconds = 5;
 /** However much is reserved, so much of the lanes is left to count with: the arrivals it is reserved for are a guess. */
 const leastShare = 0.1;
 /** Silence says nothing until it is this many seconds, and this many times as long as what is under way should take. */
@@ -65,8 +67,11 @@ export function prospectOf(
   const g = quiet === null ? usualG : usualG * (quiet.expected / quiet.seconds);
 
   const ahead = (instancesInFlight * o + bytesInFlight * s) / g;
-  const reservedLanes = (reserved.instancesPerSecond * o + reserved.bytesPerSecond * s) / g;
   const reservedWork = (reserved.instances * o + reserved.bytes * s) / g;
+  const reservedLanes = Math.min(
+    (reserved.instancesPerSecond * o + reserved.bytesPerSecond * s) / g,
+    reservedWork / reservedSeconds,
+  );
   const own = (size.instances * o + size.bytes * s) / g / weight;
 
   const busyLanes = Math.max(

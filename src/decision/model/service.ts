@@ -94,7 +94,7 @@ export function efficiency({ logEfficiency, logBaseline, sampledAt }: ServiceMod
 export function learn(model: ServiceModel, sample: ServiceSample): ServiceModel {
   const { instances, bytes, seconds, endedAt } = sample;
   const isUsable =
-    instances > 0 && seconds > 0 && bytes >= 0 && Number.isFinite(instances + seconds + bytes + endedAt);
+    instances >= 1 && seconds > 0 && bytes >= 0 && Number.isFinite(instances + seconds + bytes + endedAt);
   if (!isUsable) return model;
   const expected = work(model, instances, bytes);
   // What part of the expected time is due to each of the two: a sample of small images says much about o and little about s.

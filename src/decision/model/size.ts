@@ -45,7 +45,8 @@ const outgrown = 1.25;
 const historyWeight = 4;
 /** A study is taken as whole when nothing came for so many times its usual gap, and for so many seconds. */
 const wholeAfter = { gaps: 10, seconds: 3 };
-/** Nobody waits for a last image longer than this. */
+/** Seconds from image to image at least, and until the last image at most. */
+const shortestGap = 0.001;
 const longestArrival = 1800;
 
 /** Before any history: rough medians of common kinds; their seconds are those of a modality that sends without being hurried. */
@@ -94,7 +95,10 @@ export function predictSize(history: SizeHistory, arriving: ArrivingStudy, now: 
   const quiet = Math.max(0, now - lastNewsAt) / 1000;
   const span = Math.max(0, lastNewsAt - firstSeenAt) / 1000;
   const gapOfKind = kind.seconds / Math.max(1, kind.instances - 1);
-  const gap = (span + historyWeight * gapOfKind) / (Math.max(0, instances - 1) + historyWeight);
+  const gap = Math.max(
+    shortestGap,
+    (span + historyWeight * gapOfKind) / (Math.max(0, instances - 1) + historyWeight),
+  );
   const isWhole = quiet > Math.max(wholeAfter.seconds, wholeAfter.gaps * gap);
   const left = isWhole ? 0 : Math.max(0, kind.instances - instances);
   if (left === 0) return { instances, bytes, arrivesIn: 0 };
