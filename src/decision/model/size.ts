@@ -156,6 +156,7 @@ function keysOf({ modality, station }: Pick<ArrivingStudy, 'modality' | 'station
   return [`${kind}\0${(station ?? '').slice(0, 64)}`, kind];
 }
 
+/** A figure that a study can have: from nothing to a petabyte. */
 function isSize(value: number): boolean {
-  return Number.isFinite(value) && value >= 0;
+  return value >= 0 && value <= 1e15;
 }
