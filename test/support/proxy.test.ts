@@ -66,3 +66,20 @@ test('a request arrives twice, and is answered once', async () => {
     expect(received).toEqual(['again', 'again']);
   });
 });
+
+test('some requests are passed on late, the others at once', async () => {
+  const late: Fault = {
+    kind: 'throttle',
+    bytesPerSecond: 1e9,
+    delayMs: 300,
+    only: ({ method }) => method === 'POST',
+  };
+  await withServer(late, async (ask, received) => {
+    const began = performance.now();
+    await Promise.all([
+      ask('POST', 'late').then(() => expect(performance.now() - began).toBeGreaterThanOrEqual(295)),
+      ask('GET'),
+    ]);
+    expect(received).toEqual(['', 'late']);
+  });
+});

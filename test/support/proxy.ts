@@ -27,8 +27,16 @@ export type Fault =
       readonly deliver?: boolean;
       readonly only?: Only;
     }
-  /** So many bytes a second in each direction, all connections together. */
-  | { readonly kind: 'throttle'; readonly bytesPerSecond: number }
+  /**
+   * So many bytes a second in each direction, all connections together. Each request (with `only`, some) is passed on so many
+   * milliseconds late, each connection for itself.
+   */
+  | {
+      readonly kind: 'throttle';
+      readonly bytesPerSecond: number;
+      readonly delayMs?: number;
+      readonly only?: Only;
+    }
   /** The real one is asked and answers; the sender's connection breaks instead. */
   | { readonly kind: 'lose'; readonly only?: Only }
   /** One bit of the request's body is another one, so many bytes before its end; bodies in chunks pass. */
@@ -187,6 +195,8 @@ class Proxy implements FaultProxy {
           passed = 0;
           kept = [];
         }
+        if (part.kind === 'head' && fault.kind === 'throttle' && fault.delayMs !== undefined)
+          await sleep(fault.delayMs, undefined, { ref: false });
         await this.unstalled(request);
         if (fault.kind === 'respond' || fault.kind === 'lose') {
           if (part.kind === 'head' && part.request.expectsContinue)
