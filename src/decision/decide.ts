@@ -151,10 +151,11 @@ function considerations(
       : candidates.filter(
           ({ backend }) => backend === chosen || scores.has(backend) || obstacles.has(backend),
         );
-  const all = shown.map(({ backend }) => {
+  const all = shown.map((candidate) => {
+    const { backend } = candidate;
     const obstacle = obstacles.get(backend);
     const score = scores.get(backend);
-    const inputs = { ...score?.inputs, ...holdingInputs(backend, holdings) };
+    const inputs = { state: stateOf(candidate), ...score?.inputs, ...holdingInputs(backend, holdings) };
     if (obstacle !== undefined) return { backend, score: null, passedOver: obstacle, inputs };
     const scored = score?.score ?? null;
     const why = score?.passedOver ?? comparison(scored, bestScore);
@@ -192,6 +193,11 @@ function shortened(all: readonly ConsideredBackend[], total = all.length): Consi
 
 function rank({ score, passedOver }: ConsideredBackend): number {
   return passedOver === null ? Number.NEGATIVE_INFINITY : (score ?? Number.POSITIVE_INFINITY);
+}
+
+/** For the person who asks later: `ready, up`; what transfers say only where it is against the backend. */
+function stateOf({ operator, health, breakerReason }: Candidate): string {
+  return `${operator}, ${health}${breakerReason === null ? '' : ', transfers fail'}`;
 }
 
 function comparison(score: number | null, bestScore: number | null): string {

@@ -27,9 +27,19 @@ const figures = {
 
 test('the chosen one comes first, those out of question last, each figure in its column', () => {
   const text = printed([
-    { backend: 'c', score: null, passedOver: 'drain: takes no new studies', inputs: { held: 0 } },
+    {
+      backend: 'c',
+      score: null,
+      passedOver: 'drain: takes no new studies',
+      inputs: { held: 0, state: 'drain, up' },
+    },
     { backend: 'b', score: 9.5, passedOver: 'score 9.5 against 6.12', inputs: { ...figures, seconds: 9.5 } },
-    { backend: 'a', score: 6.12, passedOver: null, inputs: { ...figures, lookup: 'no answer' } },
+    {
+      backend: 'a',
+      score: 6.12,
+      passedOver: null,
+      inputs: { ...figures, state: 'ready, up', lookup: 'no answer' },
+    },
   ]);
   const lines = text.trimEnd().split('\n');
   expect(lines[0]?.split(/ {2,}/)).toEqual([
@@ -45,7 +55,8 @@ test('the chosen one comes first, those out of question last, each figure in its
   ]);
   expect(lines.slice(1).map((line) => line.charAt(0))).toEqual(expect.arrayContaining(['a', 'b', 'c']));
   expect(lines[1]).toMatch(/^a +6\.1 +2\.0 +4\.1 +8 +60 +1 +1\/2 +chosen; lookup/);
-  expect(text).toContain('drain');
+  expect(text).toContain('state drain, up');
+  expect(text).not.toContain('ready');
 });
 
 test('the size that was reckoned with is said once', () => {

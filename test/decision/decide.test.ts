@@ -103,6 +103,7 @@ describe('deciding', () => {
       d: 'equal score, lost the tie',
     });
     expect(verdict.considered[2]?.inputs).toEqual({
+      state: 'ready, up',
       studiesInFlight: 0,
       instancesInFlight: 0,
       weight: 1,

@@ -24,6 +24,7 @@ export function registerExplain(program: Command, context: CliContext): void {
         '',
         'SECONDS until the study is available there = WAIT for what is ahead of it + its OWN work; o: time for an image,',
         'r: bytes a second, g: how the backend does at the moment against both (1: as expected).',
+        'A backend without a word about its state was ready and up.',
         '',
         'Examples:',
         '  dde explain 1.2.840.113619.2.1',

@@ -14,6 +14,9 @@ const columns = [
   { name: 'efficiency', head: 'g', text: (value: number) => figure(value) },
 ] as const;
 
+/** Not worth a word: whatever is otherwise is said. */
+const usualState = 'ready, up';
+
 const knownElsewhere = new Set<string>([
   ...columns.map(({ name }) => name),
   'instances',
@@ -86,7 +89,9 @@ function lanes(inputs: Inputs): string | null {
 /** What has no column: whatever a policy thought worth telling must not be lost on the way. */
 function others(inputs: Inputs): string[] {
   return Object.entries(inputs)
-    .filter(([name, value]) => !knownElsewhere.has(name) && value !== null && value !== 0)
+    .filter(
+      ([name, value]) => !knownElsewhere.has(name) && value !== null && value !== 0 && value !== usualState,
+    )
     .map(([name, value]) => `${name} ${typeof value === 'number' ? figure(value) : value}`);
 }
 
