@@ -1,13 +1,21 @@
-import type { Assignment, DecisionKind, StudyToPlace } from '../study.ts';
+import type { Assignment, DecisionKind } from '../study.ts';
 import { type AssignmentRow, toAssignment } from './assignments.ts';
 import { createBindings } from './bindings.ts';
 import type { Connection } from './connection.ts';
-import { type DecisionLedger, LedgerError } from './ledger.ts';
+import { type DecisionLedger, LedgerError, type UnplacedStudy } from './ledger.ts';
+
+const unplacedColumns = `uid AS studyUid, copies, modality, station, instances, bytes, first_seen_at AS firstSeenAt,
+      last_news_at AS lastNewsAt`;
 
 export const decisionsSql = {
   unplaced: `
-    SELECT uid AS studyUid, copies, modality, station, instances, bytes, first_seen_at AS firstSeenAt
+    SELECT ${unplacedColumns}
     FROM studies INDEXED BY studies_unplaced WHERE held > 0 AND assigned < copies ORDER BY first_seen_at, id LIMIT ?`,
+  /** A copy that was never decided upon is wanted too: the number of copies grows with the decision. */
+  unplacedStudy: `
+    SELECT ${unplacedColumns} FROM studies s
+    WHERE uid = @studyUid AND held > 0
+      AND NOT EXISTS (SELECT 1 FROM assignments a WHERE a.study = s.id AND a.copy = @copy AND a.ended_at IS NULL)`,
   assignmentsOf: `
     SELECT a.copy, a.epoch, a.backend, a.decision, a.assigned_at AS assignedAt
     FROM studies s CROSS JOIN assignments a ON a.study = s.id AND a.ended_at IS NULL
@@ -16,9 +24,12 @@ export const decisionsSql = {
   lastDecision: `SELECT kind, reason FROM decisions WHERE study = @study AND copy = @copy ORDER BY id DESC LIMIT 1`,
 } as const;
 
+type UnplacedRow = Omit<UnplacedStudy, 'copy'> & { readonly copies: number };
+
 /** The part that remembers which backend each study goes to, and why. */
 export function createDecisions(connection: Connection): DecisionLedger {
-  const unplaced = connection.prepare<Omit<StudyToPlace, 'copy'> & { copies: number }>(decisionsSql.unplaced);
+  const unplaced = connection.prepare<UnplacedRow>(decisionsSql.unplaced);
+  const unplacedStudy = connection.prepare<UnplacedRow>(decisionsSql.unplacedStudy);
   const assignmentsOf = connection.prepare<AssignmentRow>(decisionsSql.assignmentsOf);
   const findStudy = connection.prepare<{ id: number }>(decisionsSql.findStudy);
   const lastDecision = connection.prepare<{ kind: DecisionKind; reason: string }>(decisionsSql.lastDecision);
@@ -40,6 +51,14 @@ export function createDecisions(connection: Connection): DecisionLedger {
           }),
         )
         .slice(0, limit),
+
+    unplacedStudy: (studyUid, copy) =>
+      connection.read(() => {
+        const row = unplacedStudy.get({ studyUid, copy });
+        if (row === undefined) return null;
+        const { copies: _, ...study } = row;
+        return { ...study, copy };
+      }),
 
     assignments: (studyUid) => connection.read(() => assignments(studyUid)),
 

@@ -18,6 +18,7 @@ import type {
   StudyToPlace,
   Transfer,
 } from '../study.ts';
+import type { LearningLedger } from './learning.ts';
 import type { ShadowLedger } from './shadow.ts';
 
 /**
@@ -38,6 +39,7 @@ export interface Ledger
     DoubtLedger,
     QuarantineLedger,
     HistoryLedger,
+    LearningLedger,
     ShadowLedger,
     ViewLedger {
   /** Resolves when everything committed so far has reached the disk. Calls that overlap share one fsync. */
@@ -109,9 +111,14 @@ export interface NewDecision {
   readonly considered: readonly ConsideredBackend[];
 }
 
+/** What the ledger knows of a study that has no backend yet; how large it will be is a guess of others. */
+export type UnplacedStudy = Omit<StudyToPlace, 'expected'>;
+
 export interface DecisionLedger {
   /** Studies with something held and no assignment for some copy, oldest first. */
-  unplaced(limit: number): readonly StudyToPlace[];
+  unplaced(limit: number): readonly UnplacedStudy[];
+  /** One of them as it is now; null: nothing of it is left to place. */
+  unplacedStudy(studyUid: string, copy: number): UnplacedStudy | null;
   assignments(studyUid: string): readonly Assignment[];
   /**
    * Keeps the decision; if it names a backend also the assignment (epoch 1, or the last one + 1) and a delivery for each

@@ -2,10 +2,11 @@ import BetterSqlite3, { type Database } from 'better-sqlite3';
 import { LedgerError } from './ledger.ts';
 import { initial } from './migrations/0001-initial.ts';
 import { failover } from './migrations/0002-failover.ts';
+import { serviceModels } from './migrations/0003-service-models.ts';
 import { shadow } from './migrations/0004-shadow.ts';
 
 /** Only ever appended to: what is published is in ledgers already, and is never changed. */
-export const migrations: readonly string[] = [initial, failover, shadow];
+export const migrations: readonly string[] = [initial, failover, serviceModels, shadow];
 
 /** How many of the migrations a ledger has had; 0: it is new. @throws LedgerError `damaged`, or what SQLite says */
 export function versionOf(db: Database): number {

@@ -13,6 +13,7 @@ import { createFailoverPart } from './failover.ts';
 import { createFormerCopies } from './former-copies.ts';
 import { createHistory } from './history.ts';
 import { createIntake } from './intake.ts';
+import { createLearningPart } from './learning.ts';
 import { type Ledger, LedgerError } from './ledger.ts';
 import { hasSchemaOf, migrate, migrations, versionOf } from './migrations.ts';
 import { createQuarantine } from './quarantine.ts';
@@ -94,6 +95,7 @@ function compose(connection: Connection, file: string, options: LedgerOptions, i
     ...createAudit(connection),
     ...createQuarantine(connection),
     ...createHistory(connection),
+    ...createLearningPart(connection),
     ...createShadowPart(connection),
     ...createViews(connection),
   };

@@ -92,7 +92,8 @@ export function createViews(connection: Connection): ViewLedger {
   const countFormer = connection.prepare<{ copies: number; conflicts: number }>(viewsSql.countFormer);
 
   function waitingFor(row: StudyRow, state: StudyState): string | null {
-    if (state === 'received') return row.waitingReason ?? 'not placed yet';
+    if (state === 'received')
+      return row.waitingReason ?? 'waits its turn: studies that came before it are placed first';
     if (state === 'healing') {
       const [former] = formerCopies({ studyUid: row.uid });
       return former === undefined

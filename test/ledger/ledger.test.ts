@@ -17,7 +17,7 @@ test('an instance goes from received to removed, and each step shows on its stud
   });
   expect(ledger.study('1.2.3')).toMatchObject({
     state: 'received',
-    waiting: 'not placed yet',
+    waiting: 'waits its turn: studies that came before it are placed first',
     fronts: ['front'],
   });
 

@@ -10,11 +10,13 @@ import { failoverSql } from '../../src/ledger/failover.ts';
 import { formerCopiesSql } from '../../src/ledger/former-copies.ts';
 import { historySql } from '../../src/ledger/history.ts';
 import { intakeSql } from '../../src/ledger/intake.ts';
+import { learningSql } from '../../src/ledger/learning.ts';
 import { migrate } from '../../src/ledger/migrations.ts';
 import { quarantineSql } from '../../src/ledger/quarantine.ts';
 import { releasesSql } from '../../src/ledger/releases.ts';
 import { shadowSql } from '../../src/ledger/shadow.ts';
 import { filterNames, studiesSql } from '../../src/ledger/study-queries.ts';
+import { traceSql } from '../../src/ledger/trace.ts';
 import { transfersSql } from '../../src/ledger/transfers.ts';
 import { viewsSql } from '../../src/ledger/views.ts';
 
@@ -63,7 +65,13 @@ const indexes: Record<string, readonly string[]> = {
   hoursOf: ['load_hours_orthanc'],
   rollMinutes: ['transfers_ended'],
   thinTransfers: ['transfers_ended'],
+  news: ['studies_news'],
+  finished: ['studies_state'],
   thinShadow: ['shadow_choices_at'],
+  studiesSince: ['studies_news'],
+  arrivalsOf: ['instances_study'],
+  provenOf: ['instances_study'],
+  transfersIn: ['transfers_ended'],
 };
 
 const statements: [string, string][] = [
@@ -81,11 +89,14 @@ const statements: [string, string][] = [
   evacuationsSql,
   auditSql,
   quarantineSql,
+  learningSql,
   shadowSql,
+  traceSql,
 ].flatMap((part) => Object.entries(part));
 
 /** One row, a row a backend, or only what is under way: the only tables that may be walked whole. */
-const smallTables = /^SCAN (b|backends|totals|roll_ups|j|json_each|value|evacuations|former_copies)\b/;
+const smallTables =
+  /^SCAN (b|backends|totals|roll_ups|j|json_each|value|evacuations|former_copies|service_models)\b/;
 /** Walks over an index that holds only the rows that are asked for, and over an intermediate result. */
 const rightScans =
   /^SCAN (\S+ USING (COVERING )?INDEX (studies_unplaced|studies_settling|studies_held|refusals_instance|instances_unproven|instances_quarantine|deliveries_transfer)|p|\(subquery-\d+\)|json_each VIRTUAL TABLE.*|CONSTANT ROW|\d+ CONSTANT ROWS?|j VIRTUAL TABLE.*)/;
