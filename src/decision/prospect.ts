@@ -36,8 +36,11 @@ const part = { instances: 50, bytes: 64e6 };
 const reservedSeconds = 5;
 /** However much is reserved, so much of the lanes is left to count with: the arrivals it is reserved for are a guess. */
 const leastShare = 0.1;
-/** Silence says nothing until it is this many seconds, and this many times as long as what is under way should take. */
-const silence = { seconds: 3, times: 3 };
+/**
+ * Silence says nothing until it is this many seconds, and this many times as long as what is under way should take; then it makes the
+ * backend slower by as much as it is late, down to a thousandth.
+ */
+const silence = { seconds: 3, times: 3, least: 0.001 };
 
 /**
  * When the study would be available there, by what is known now. Deliveries go out oldest first, so all that is bound goes before it;
@@ -64,7 +67,7 @@ export function prospectOf(
   const seenAt = candidate.busyLanes > 0 ? (service.sampledAt ?? now) : now;
   const usualG = options.efficiency ? efficiency(service, seenAt) : 1;
   const quiet = quietSeconds(candidate, now, o, s, usualG);
-  const g = quiet === null ? usualG : usualG * (quiet.expected / quiet.seconds);
+  const g = quiet === null ? usualG : usualG * Math.max(silence.least, quiet.expected / quiet.seconds);
 
   const ahead = (instancesInFlight * o + bytesInFlight * s) / g;
   const reservedWork = (reserved.instances * o + reserved.bytes * s) / g;

@@ -49,6 +49,32 @@ describe('eligibility', () => {
     ]);
   });
 
+  test.each([
+    // The disk's size, what is free, what the study needs; whether it may go there.
+    [null, 20e9, 0, true],
+    [null, 20e9, 1, false],
+    [1e12, 51e9, 1e9, true], // 5 % of it
+    [1e12, 50e9, 1e9, false],
+    [100e9, 21e9, 1e9, true], // 20 GB
+    [100e9, 20e9, 1e9, false],
+    [50e9, 11e9, 1e9, true], // a fifth of it: otherwise a small disk would take nothing at all
+    [50e9, 10e9, 1e9, false],
+    [50e9, null, 1e15, true], // not known
+    [1e12, Number.NaN, 0, false],
+  ])('disk of %s bytes with %s free, for %s more: %s', (diskBytes, freeBytes, bytes, may) => {
+    const one = candidate('a', { diskBytes, freeBytes });
+    const { eligible, passedOver: out } = splitEligible([one], new Map(), bytes);
+    expect(eligible).toHaveLength(may ? 1 : 0);
+    if (!may) expect(out[0]?.reason).toMatch(/^too little free on its disk: \d+ GB stay free$/);
+  });
+
+  test('what a study is expected to need counts, not what has arrived of it', () => {
+    const one = candidate('a', { diskBytes: 100e9, freeBytes: 21e9 });
+    const growing = study('1.2.3', { expected: { instances: 900, bytes: 2e9, arrivesIn: 60 } });
+    expect(decide(leastInFlight, growing, [one], 0).backend).toBeNull();
+    expect(decide(leastInFlight, study(), [one], 0).backend).toBe('a');
+  });
+
   test('failed transfers count for nothing where they speak against more than half of those that are left', () => {
     const failing = { breakerReason: 'its last transfers failed' };
     const all = [
@@ -269,6 +295,49 @@ describe('deciding', () => {
       'policy wild chose b, which was not eligible',
     );
   });
+});
+
+test('on a large farm a decision names those that matter, in the order given, and counts the others', () => {
+  const many = Array.from({ length: 100 }, (_, index) =>
+    candidate(`b${index}`, {
+      studiesInFlight: (index * 37) % 100,
+      operator: index % 10 === 9 ? 'drain' : 'ready',
+    }),
+  );
+  const verdict = decide(leastInFlight, study(), many, 0);
+  expect(verdict.considered).toHaveLength(24);
+  expect(verdict.considered.filter(({ passedOver: why }) => why === null)).toMatchObject([{ backend: 'b0' }]);
+  const named = verdict.considered.slice(0, -1).map(({ backend }) => Number(backend.slice(1)));
+  expect(named).toEqual(named.toSorted((a, b) => a - b));
+  expect(Math.max(...verdict.considered.map(({ score }) => score ?? 0))).toBeLessThan(20);
+  expect(verdict.considered.at(-1)).toMatchObject({
+    backend: '(77 more)',
+    passedOver: '74 that are no better, 3 that it could not or need not go to',
+  });
+  const followed = decide(leastInFlight, study(), many, 0, { held: new Map([['b77', 3]]), silent: nothing });
+  expect(followed.considered.filter(({ passedOver: why }) => why === null)).toMatchObject([
+    { backend: 'b77' },
+  ]);
+  expect(followed.considered).toHaveLength(24);
+});
+
+test('what is still to come of a study is reserved where it is placed, at its pace', () => {
+  const [after] = afterPlacement([candidate('a')], 'a', {
+    instances: 10,
+    bytes: 500,
+    expected: { instances: 110, bytes: 5500, arrivesIn: 20 },
+  });
+  expect(after).toMatchObject({
+    instancesInFlight: 10,
+    bytesInFlight: 500,
+    reserved: { instances: 100, bytes: 5000, instancesPerSecond: 5, bytesPerSecond: 250 },
+  });
+  const [whole] = afterPlacement([candidate('a')], 'a', {
+    instances: 10,
+    bytes: 500,
+    expected: { instances: 110, bytes: 5500, arrivesIn: 0 },
+  });
+  expect(whole).toMatchObject({ instancesInFlight: 110, bytesInFlight: 5500, reserved: { instances: 0 } });
 });
 
 test('a placement changes the loads the next decision sees', () => {

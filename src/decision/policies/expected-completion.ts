@@ -152,7 +152,7 @@ function scoresOf(
   kind: Choice['kind'],
 ): readonly Score[] {
   const kept =
-    prospects.length <= mostConsidered ? prospects : new Set([chosen, ...firstOf(prospects, scored - 1)]);
+    prospects.length <= mostConsidered ? prospects : new Set([chosen, ...firstOf(prospects, scored)]);
   return [...kept].map((prospect) => ({
     backend: prospect.candidate.backend,
     score: prospect.seconds,
