@@ -1,6 +1,6 @@
 import type { EpochMs, StudyToPlace } from '../study.ts';
 import type { QueueOrder } from '../topology/topology.ts';
-import { expectedSeconds } from './model/service.ts';
+import { efficiency, expectedSeconds } from './model/service.ts';
 import type { Candidate, Policy } from './policy.ts';
 
 type Order = NonNullable<Policy['order']>;
@@ -52,16 +52,34 @@ function bestCases(
   candidates: readonly Candidate[],
   now: EpochMs,
 ): ReadonlyMap<StudyToPlace, number> {
+  const speeds = unbeaten(candidates, now);
   return new Map(
-    studies.map((study) => [
-      study,
-      candidates.reduce(
-        (least, { service, weight }) =>
-          Math.min(least, expectedSeconds(service, study.expected, now) / weight),
-        Number.POSITIVE_INFINITY,
-      ),
-    ]),
+    studies.map((study) => {
+      const { instances, bytes } = study.expected;
+      let least = Number.POSITIVE_INFINITY;
+      for (const { o, s } of speeds) least = Math.min(least, instances * o + bytes * s);
+      return [study, least];
+    }),
   );
+}
+
+/** The speeds of those backends that no other one beats both for each instance and for each byte: few, however many there are. */
+function unbeaten(
+  candidates: readonly Candidate[],
+  now: EpochMs,
+): readonly { readonly o: number; readonly s: number }[] {
+  const speeds = candidates
+    .map(({ service, weight }) => {
+      const slower = 1 / (efficiency(service, now) * weight);
+      return { o: service.secondsPerInstance * slower, s: service.secondsPerByte * slower };
+    })
+    .toSorted((a, b) => a.o - b.o || a.s - b.s);
+  let best = Number.POSITIVE_INFINITY;
+  return speeds.filter(({ s }) => {
+    if (s >= best) return false;
+    best = s;
+    return true;
+  });
 }
 
 /** Seconds until everything that is bound or waits would be done, were it spread evenly over all lanes. */

@@ -14,9 +14,9 @@ export interface Unplaced {
 export const studiesInARound = 128;
 
 /**
- * One round over the studies that wait, oldest first: the policy says in which order, each is decided, and those behind it see
- * the farm as it is then: also with what only waits for a backend, which has a virtual place there. Without that everybody would wait
- * for the fastest. Lazy, so that whoever keeps the decisions may stop when the hook must be answered.
+ * One round over the studies that wait, given oldest first: the policy says in which order, the first of them are decided, and those
+ * behind one see the farm as it is then: also with what only waits for a backend, which has a virtual place there. Without that
+ * everybody would wait for the fastest. Lazy, so that whoever keeps the decisions may stop when the hook must be answered.
  *
  * Pure: the service and a simulation run these lines.
  *
@@ -28,16 +28,24 @@ export function* decideRound(
   candidates: readonly Candidate[],
   now: EpochMs,
 ): Generator<{ readonly one: Unplaced; readonly verdict: Verdict }, void, undefined> {
-  const some = waiting.slice(0, studiesInARound);
-  const byStudy = new Map(some.map((one) => [one.study, one]));
-  const studies = some.map((one) => one.study);
   let seen = candidates;
-  for (const study of policy.order?.(studies, candidates, now) ?? studies) {
-    const one = byStudy.get(study);
-    if (one === undefined) continue;
-    const verdict = decide(policy, study, seen, now, one.holdings, one.taken);
+  for (const one of inOrder(policy, waiting, candidates, now)) {
+    const verdict = decide(policy, one.study, seen, now, one.holdings, one.taken);
     const place = verdict.backend ?? verdict.waitsFor;
-    if (place !== null) seen = afterPlacement(seen, place, study);
+    if (place !== null) seen = afterPlacement(seen, place, one.study);
     yield { one, verdict };
   }
+}
+
+/** Ordered before it is cut: the largest study of a batch may be the youngest of a thousand. */
+function inOrder(
+  policy: Policy,
+  waiting: readonly Unplaced[],
+  candidates: readonly Candidate[],
+  now: EpochMs,
+): readonly Unplaced[] {
+  if (policy.order === undefined) return waiting.slice(0, studiesInARound);
+  const byStudy = new Map(waiting.map((one) => [one.study, one]));
+  const ordered = policy.order([...byStudy.keys()], candidates, now).slice(0, studiesInARound);
+  return ordered.flatMap((study) => byStudy.get(study) ?? []);
 }

@@ -76,6 +76,18 @@ describe('queue orders', () => {
     );
   });
 
+  test('the largest goes first also where it is the youngest of more than a round has room for', () => {
+    const waiting = queue(...Array.from({ length: 300 }, () => 1), 50).map((one) => ({
+      study: one,
+      holdings: { held: new Map(), silent: new Map() },
+      taken: new Map<string, string>(),
+    }));
+    const policy = policyNamed('least-in-flight', { order: 'lpt' });
+    const decided = [...decideRound(policy, waiting, farm, 0)].map(({ one }) => one.study.studyUid);
+    expect(decided).toHaveLength(128);
+    expect(decided[0]).toBe('300');
+  });
+
   test.each(queueOrders)('%s: a round decides in that order', (order) => {
     const waiting = queue(3, 1, 30, 2, 1).map((one) => ({
       study: one,
