@@ -1,0 +1,164 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Farm, frontsEmpty, startFarm } from '../../test/support/farm.ts';
+import { type Fault, type FaultProxy, startProxy } from '../../test/support/proxy.ts';
+import { until } from '../../test/support/wait.ts';
+import { quantile } from '../support/figures.ts';
+import { check } from './check.ts';
+import { type MadeStudy, mostAssociations, replay } from './replay.ts';
+import type { BackendSpeed, LiveScenario } from './scenarios.ts';
+
+/** What one run of one policy came to. Seconds from the acknowledgement of a study's last image to the proof of its last one. */
+export interface Run {
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+  readonly max: number;
+  /** From the first study's first image to the last proof of all. */
+  readonly makespan: number;
+  /** Studies on each backend, in the order of the scenario. */
+  readonly studies: readonly number[];
+  /** Studies of which more than one epoch was needed. */
+  readonly rebound: number;
+}
+
+export interface PolicyUnderTest {
+  readonly policy: string;
+  readonly order: string;
+}
+
+const isImage = ({ method, path }: { method: string; path: string }): boolean =>
+  method === 'POST' && path === '/instances';
+
+/**
+ * One policy with one trace on a farm of its own, from its start to the check that every image is on one backend, with its
+ * content, and none on the front.
+ *
+ * @throws Error when that is not so, or work is left over
+ */
+export async function runOnce(
+  scenario: LiveScenario,
+  made: readonly MadeStudy[],
+  { policy, order }: PolicyUnderTest,
+): Promise<Run> {
+  const proxies = new Map<string, FaultProxy>();
+  try {
+    await using farm = await startFarm({
+      backends: scenario.backends.length,
+      settle: '2 s',
+      routing: { policy, order },
+      history: { sample: '1 s' },
+      orthancConfig: { front: { DicomThreadsCount: mostAssociations + 2 } },
+      serviceEnv: { DDE_LOG_LEVEL: 'info' },
+      via: async (name, url) => {
+        const proxy = await startProxy({ target: Number(new URL(url).port) });
+        proxies.set(name, proxy);
+        return proxy.url;
+      },
+    });
+    const names = [...farm.backends.keys()];
+    const slow = (index: number): Promise<void> =>
+      setFault(proxies.get(names[index] ?? ''), speedOf(scenario, index));
+    for (const index of names.keys()) await slow(index);
+
+    const ended = new AbortController();
+    const stalling = stallOne(
+      scenario,
+      proxies.get(names[scenario.stall?.backend ?? 0] ?? ''),
+      slow,
+      ended.signal,
+    );
+    const began = Date.now();
+    let acknowledged: ReadonlyMap<string, number>;
+    try {
+      acknowledged = await replay(made, farm.front.dicomPort);
+      await allProven(farm, made);
+    } finally {
+      ended.abort();
+      await stalling;
+    }
+    await frontsEmpty(farm, 120_000);
+    // What is read now are whole files, past the proxies, but by the same processes.
+    const receipts = await check(farm, made);
+    return summary(made, names, { began, acknowledged, receipts });
+  } finally {
+    for (const proxy of proxies.values()) await proxy.close();
+  }
+}
+
+function speedOf(scenario: LiveScenario, index: number): Fault {
+  const speed: BackendSpeed | undefined = scenario.backends[index];
+  if (speed === undefined) return { kind: 'pass' };
+  const { bytesPerSecond, secondsPerImage } = speed;
+  const delay = secondsPerImage > 0 ? { delayMs: 1000 * secondsPerImage, only: isImage } : {};
+  return { kind: 'throttle', bytesPerSecond, ...delay };
+}
+
+async function setFault(proxy: FaultProxy | undefined, fault: Fault): Promise<void> {
+  if (proxy === undefined) throw new Error('a backend without a proxy');
+  await proxy.set(fault);
+}
+
+async function stallOne(
+  { stall }: LiveScenario,
+  proxy: FaultProxy | undefined,
+  slow: (index: number) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  if (stall === undefined) return;
+  const pause = (seconds: number): Promise<void> =>
+    sleep(1000 * seconds, undefined, { signal }).catch(() => undefined);
+  await pause(stall.at);
+  if (signal.aborted) return;
+  await setFault(proxy, { kind: 'stall', only: isImage });
+  await pause(stall.seconds);
+  await slow(stall.backend);
+}
+
+async function allProven(farm: Farm, made: readonly MadeStudy[]): Promise<void> {
+  const instances = made.reduce((sum, { study }) => sum + study.instances.length, 0);
+  await until(
+    async () => {
+      const { proven } = await farm.service.get<{ proven: number }>('/api/v1/totals');
+      if (proven < instances) throw new Error(`${proven} of ${instances}`);
+      return true;
+    },
+    { what: 'all images to be proven', timeoutMs: 600_000, intervalMs: 250 },
+  );
+}
+
+function summary(
+  made: readonly MadeStudy[],
+  names: readonly string[],
+  seen: {
+    readonly began: number;
+    readonly acknowledged: ReadonlyMap<string, number>;
+    readonly receipts: Awaited<ReturnType<typeof check>>;
+  },
+): Run {
+  const waits: number[] = [];
+  const studies = names.map(() => 0);
+  let rebound = 0;
+  let last = seen.began;
+  for (const { trace, study } of made) {
+    const acknowledged = seen.acknowledged.get(study.studyUid);
+    const proof = seen.receipts.get(study.studyUid);
+    if (acknowledged === undefined || proof === undefined)
+      throw new Error(`${study.studyUid} was not measured`);
+    last = Math.max(last, proof.lastAt);
+    const index = names.indexOf(proof.backend);
+    studies[index] = (studies[index] ?? 0) + 1;
+    if (proof.epochs > 1) rebound++;
+    // The front announces an image before it acknowledges it: a small one may be proven first.
+    if (!trace.isWarmUp) waits.push(Math.max(0, proof.lastAt - acknowledged) / 1000);
+  }
+  const at = (share: number): number => quantile(waits, share);
+  return {
+    p50: at(0.5),
+    p95: at(0.95),
+    p99: at(0.99),
+    max: at(1),
+    makespan: (last - seen.began) / 1000,
+    studies,
+    rebound,
+  };
+}
