@@ -1,0 +1,202 @@
+import type { LivePool } from '../backends/pool-live.ts';
+import { learn, type ServiceModel } from '../decision/model/service.ts';
+import type { FailureCode } from '../study.ts';
+import type { Agenda } from './agenda.ts';
+import { arrivedBy } from './arriving.ts';
+import { epochMs, type Member } from './farm.ts';
+import type { Chunk, ChunkLimits, Segment } from './queue.ts';
+import type { Study } from './study.ts';
+import type { Carriage, World } from './world.ts';
+
+export interface LanesParts {
+  readonly agenda: Agenda;
+  readonly pool: LivePool;
+  readonly world: () => World;
+  readonly limits: ChunkLimits;
+  /** What has been learnt of each backend, by its number. */
+  readonly services: ServiceModel[];
+  readonly onFree: () => void;
+  readonly onAvailable: (study: Study) => void;
+}
+
+export interface SimulatedLanes {
+  bind(study: Study, member: Member): void;
+  /** Its backend is out: what is under way proves nothing any more. */
+  unbind(study: Study, member: Member): void;
+  fill(member: Member): void;
+  done(carriage: Carriage, member: Member): void;
+  failed(carriage: Carriage, member: Member, code: FailureCode): void;
+  /** Moves what has arrived whole since the last time to the counters. */
+  countArrived(member: Member): void;
+  /** The pool tells of a lane that is being freed here: nothing else has changed in it. */
+  readonly isFreeing: boolean;
+  readonly transfers: number;
+  readonly retries: number;
+}
+
+/**
+ * Does what the service's lanes do: a lane that is free takes the oldest that is ready, one transfer at a time, and several lanes may
+ * work on one study.
+ */
+export function createSimulatedLanes(parts: LanesParts): SimulatedLanes {
+  const { agenda, pool, world, limits, services } = parts;
+  const chunks = new Map<Carriage, Chunk>();
+  const wakeAt = new Map<Member, number>();
+  let isFreeing = false;
+  let transfers = 0;
+  let retries = 0;
+
+  function wakeLater(member: Member, seconds: number): void {
+    if (seconds === Number.POSITIVE_INFINITY || (wakeAt.get(member) ?? Number.POSITIVE_INFINITY) <= seconds) {
+      return;
+    }
+    wakeAt.set(member, seconds);
+    agenda.at(seconds, () => {
+      if (wakeAt.get(member) !== seconds) return;
+      wakeAt.delete(member);
+      fill(member);
+    });
+  }
+
+  function fill(member: Member): void {
+    while (pool.freeLanes(member.name) > 0) {
+      const sendable = pool.sendable(member.name, epochMs(agenda.now));
+      // A back-off's end and a change of health are told by the pool.
+      if (!sendable.ok) return;
+      const untriedOnly = member.retryLanes >= pool.lanesForRetries(member.name);
+      const chunk = member.queue.claim(limits, agenda.now, untriedOnly);
+      if (chunk === null) {
+        const next = member.queue.nextAt();
+        if (next > agenda.now) wakeLater(member, next);
+        return;
+      }
+      start(member, chunk);
+    }
+  }
+
+  function start(member: Member, chunk: Chunk): void {
+    transfers++;
+    pool.laneTaken(member.name);
+    member.busyLanes++;
+    member.mostLanes = Math.max(member.mostLanes, member.busyLanes);
+    if (chunk.isRetry) member.retryLanes++;
+    member.changed = true;
+    chunks.set(world().carry(member.index, chunk), chunk);
+  }
+
+  function over(carriage: Carriage, member: Member): Chunk {
+    const chunk = chunks.get(carriage);
+    if (chunk === undefined) throw new Error('a transfer ended that nobody had started');
+    chunks.delete(carriage);
+    member.busyLanes--;
+    if (chunk.isRetry) member.retryLanes--;
+    member.changed = true;
+    return chunk;
+  }
+
+  function prove({ study, epoch, from, to }: Segment, member: Member): void {
+    if (study.epoch !== epoch) {
+      // It arrived after all, at a backend the study has left.
+      study.former.add(member.index);
+      return;
+    }
+    const count = to - from;
+    study.proven += count;
+    if (!member.arriving.has(study)) {
+      member.outstanding.instances -= count;
+      member.outstanding.bytes -= (study.arrival.bytes * count) / study.arrival.instances;
+    }
+    if (study.proven < study.arrival.instances) return;
+    if (!member.arriving.delete(study)) member.outstanding.studies--;
+    member.open.delete(study);
+    study.availableAt = agenda.now;
+    parts.onAvailable(study);
+  }
+
+  function countArrived(member: Member): void {
+    for (const study of member.arriving) {
+      if (study.lastAt > agenda.now) continue;
+      member.arriving.delete(study);
+      const left = study.arrival.instances - study.proven;
+      member.outstanding.studies++;
+      member.outstanding.instances += left;
+      member.outstanding.bytes += (study.arrival.bytes * left) / study.arrival.instances;
+    }
+  }
+
+  function freeLane(member: Member): void {
+    isFreeing = true;
+    pool.laneFreed(member.name);
+    isFreeing = false;
+    fill(member);
+    parts.onFree();
+  }
+
+  return {
+    get transfers() {
+      return transfers;
+    },
+    get retries() {
+      return retries;
+    },
+    get isFreeing() {
+      return isFreeing;
+    },
+    fill,
+    countArrived,
+    bind(study, member) {
+      study.backend = member.index;
+      member.open.add(study);
+      member.arriving.add(study);
+      member.changed = true;
+      member.queue.bind(study, agenda.now);
+      fill(member);
+    },
+    unbind(study, member) {
+      countArrived(member);
+      if (!member.arriving.delete(study)) {
+        const left = study.arrival.instances - study.proven;
+        member.outstanding.studies--;
+        member.outstanding.instances -= left;
+        member.outstanding.bytes -= (study.arrival.bytes * left) / study.arrival.instances;
+      }
+      member.open.delete(study);
+      member.changed = true;
+      if (study.proven > 0) study.former.add(member.index);
+      study.backend = null;
+      study.epoch++;
+      study.proven = 0;
+    },
+    done(carriage, member) {
+      const chunk = over(carriage, member);
+      const { instances, bytes, segments } = chunk;
+      const seconds = agenda.now - carriage.startedAt;
+      const known = services[member.index];
+      if (known !== undefined) {
+        services[member.index] = learn(known, { instances, bytes, seconds, endedAt: epochMs(agenda.now) });
+      }
+      for (const segment of segments) prove(segment, member);
+      pool.transferSucceeded(member.name, epochMs(agenda.now));
+      freeLane(member);
+    },
+    failed(carriage, member, code) {
+      const chunk = over(carriage, member);
+      retries++;
+      // What had moved before is there, unless the backend is not: it is asked before anything is sent again.
+      let moved = world().answers(member.index) ? carriage.moved() : 0;
+      const notBefore = pool.transferFailed(member.name, code, '', epochMs(agenda.now));
+      for (const { study, epoch, from, to } of chunk.segments) {
+        const there = Math.min(moved, to - from);
+        moved -= there;
+        member.queue.putBack({ study, epoch, from: from + there, to }, (notBefore - epochMs(0)) / 1000);
+        if (there > 0) prove({ study, epoch, from, to: from + there }, member);
+      }
+      freeLane(member);
+    },
+  };
+}
+
+/** What of a study has arrived and is not proven. */
+export function unprovenOf({ arrival, proven }: Study, seconds: number): number {
+  return Math.max(0, arrivedBy(arrival, seconds) - proven);
+}
