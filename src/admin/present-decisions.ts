@@ -1,5 +1,5 @@
 import type { StudyView, ViewLedger } from '../ledger/ledger.ts';
-import type { Assignment, ConsideredBackend, Decision } from '../study.ts';
+import type { Assignment, ConsideredBackend, Decision, StudyState } from '../study.ts';
 import type {
   ConsideredAnswer,
   DecisionAnswer,
@@ -58,6 +58,9 @@ function waitOf(
   };
 }
 
+/** Nothing of it is still to be sent, or in need of a person. */
+const everythingProven: ReadonlySet<StudyState> = new Set(['verified', 'healing', 'removed']);
+
 function outcomeOf(
   study: StudyView,
   { copy, epoch, backend, decisionId, assignedAt }: Assignment,
@@ -66,12 +69,9 @@ function outcomeOf(
 ): OutcomeAnswer {
   const decision = decisions.find((one) => one.id === decisionId);
   const own = receipts.filter((receipt) => receipt.copy === copy && receipt.epoch === epoch);
-  const { received, removed, vanished, discarded, quarantined } = study.instances;
-  // A study that was bound anew has receipts of this epoch for what was still on a front; the rest was moved from backend to backend.
-  const isWhole =
-    own.length > 0 &&
-    (own.length >= received - vanished - discarded ||
-      (study.state === 'removed' && quarantined === 0 && removed > 0));
+  // By the study's state and not by counting receipts: one of an earlier content, or of what was moved from another backend, is none
+  // of what is asked here.
+  const isWhole = own.length > 0 && everythingProven.has(study.state);
   const availableAt = isWhole ? own.reduce((latest, { at }) => Math.max(latest, at), 0) : null;
   return {
     copy,
@@ -80,7 +80,7 @@ function outcomeOf(
     decisionId,
     predicted: decision === undefined ? null : predictionOf(decision),
     happened: {
-      instances: received,
+      instances: study.instances.received,
       bytes: study.bytes,
       proven: own.length,
       lastNewsAt: iso(study.lastNewsAt),

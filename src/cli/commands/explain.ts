@@ -47,7 +47,11 @@ export function registerExplain(program: Command, context: CliContext): void {
         out.json({ study, decisions, outcomes, waits, events: events.items });
         return;
       }
-      for (const decision of decisions) printDecision(decision, context);
+      for (const [index, decision] of decisions.entries()) {
+        // While it waited it was decided again and again: the figures of the last time are enough.
+        const later = decisions.slice(index + 1).some(({ copy }) => copy === decision.copy);
+        printDecision(decision, decision.kind !== 'waiting' || !later, context);
+      }
       if (decisions.length === 0) out.line('No decision has been made yet.');
       for (const outcome of outcomes) printOutcome(outcome, context);
       if (waits !== null) printWait(waits, context);
@@ -58,7 +62,7 @@ export function registerExplain(program: Command, context: CliContext): void {
     });
 }
 
-function printDecision(decision: DecisionAnswer, { out }: CliContext): void {
+function printDecision(decision: DecisionAnswer, withFigures: boolean, { out }: CliContext): void {
   const what = decision.backend === null ? decision.kind : `${decision.kind} on ${decision.backend}`;
   out.line(
     folded(
@@ -66,6 +70,7 @@ function printDecision(decision: DecisionAnswer, { out }: CliContext): void {
       out.width,
     ),
   );
+  if (!withFigures) return;
   const basis = reckonedWith(decision.considered);
   if (basis !== null) out.line(folded(basis, out.width));
   out.line();
