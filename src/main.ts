@@ -7,6 +7,8 @@ import { createLogger, type Logger } from './log.ts';
 import { type Service, startService } from './service.ts';
 import { loadTopology } from './topology/load.ts';
 import { TopologyError } from './topology/problems.ts';
+import type { Topology } from './topology/topology.ts';
+import { stampOf, watchTopology } from './topology/watch.ts';
 import { systemCode, UserError } from './user-error.ts';
 
 /**
@@ -19,7 +21,10 @@ async function main(): Promise<void> {
     return;
   }
   const environment = readEnvironment(process.env, process.cwd());
-  const topology = loadTopology(environment.topologyFile, environment.variables);
+  const { topologyFile: file, variables } = environment;
+  const since = stampOf(file);
+  const load = (): Topology => loadTopology(file, variables);
+  const topology = load();
   const missing = [
     environment.adminToken === null ? 'DDE_ADMIN_TOKEN (or a file admin-token in the state folder)' : null,
     environment.hookToken === null ? 'DDE_HOOK_TOKEN' : null,
@@ -62,7 +67,12 @@ async function main(): Promise<void> {
       process.exit(1);
     },
   });
-  if (asked !== null) end(service);
+  if (asked !== null) {
+    end(service);
+    return;
+  }
+  const started = service;
+  watchTopology({ file, since, load, onTopology: (next) => started.reconfigure(next), log });
 }
 
 /**

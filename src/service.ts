@@ -2,7 +2,9 @@ import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import express from 'express';
 import { createAdmin } from './admin/admin.ts';
+import { createArrivals } from './backends/arrivals.ts';
 import { createHousekeeping } from './backends/housekeeping.ts';
+import { createLearning } from './backends/learning.ts';
 import { createPoller } from './backends/poller.ts';
 import type { BackendPool } from './backends/pool.ts';
 import { createPool } from './backends/pool-live.ts';
@@ -21,6 +23,7 @@ import { createMetrics, type Metrics } from './metrics.ts';
 import { createOrthanc } from './orthanc/client.ts';
 import type { Orthanc } from './orthanc/orthanc.ts';
 import type { Clock } from './study.ts';
+import { changesBetween, shortened } from './topology/changes.ts';
 import type { OrthancConfig, Topology } from './topology/topology.ts';
 import { createCarry } from './transfer/carry.ts';
 import { createEvacuator } from './transfer/evacuate.ts';
@@ -59,6 +62,8 @@ export interface Service {
   readonly healer: Healer;
   readonly evacuator: Evacuator;
   readonly quarantine: QuarantineDesk;
+  /** Takes over what may be changed while it runs (policy, order, shadow; weight, lanes and disk of backends), and says what may not. */
+  reconfigure(topology: Topology): void;
   /** Compares the fronts with the ledger now, taking up everything at once. */
   reconcile(): Promise<void>;
   /** Ends in order. What is under way gets `graceMs` to finish; the rest is taken up at the next start. */
@@ -112,9 +117,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       for (const orthanc of [...fronts.values(), ...backends.values()]) orthanc.close();
     });
 
+    const learning = createLearning({ backends: topology.backends.map(({ name }) => name), ledger, log });
+    undo.push(() => learning.stop());
+    const arrivals = createArrivals({ ledger, settleMs: topology.routing.settleMs, now: clock() });
     const pool = createPool({
       backends: topology.backends,
       ledger,
+      learning,
+      arrivals,
       downAfter: topology.history.downAfter,
       clock,
       random,
@@ -151,11 +161,17 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     undo.push(() => lanes.stop(grace));
     undo.push(pool.onChange((backend) => lanes.wake(backend)));
 
-    const policy = () => policyNamed(topology.routing.policy);
+    /** As the file had it last: what may be changed while the service runs is read from here. */
+    let latest = topology;
+    const policy = () => policyNamed(latest.routing.policy, { order: latest.routing.order });
     const { lookupTimeoutMs, transferTimeout } = topology.routing;
+    const onBound = (study: string, backend: string): void => {
+      lanes.wake(backend);
+      arrivals.bound(study, clock());
+    };
     const shadow = createShadow({
       ledger,
-      trial: () => (topology.routing.shadow === null ? null : policyNamed(topology.routing.shadow)),
+      trial: () => (latest.routing.shadow === null ? null : policyNamed(latest.routing.shadow)),
       clock,
       log,
     });
@@ -165,14 +181,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       pool,
       backends,
       policy: () => shadow.beside(policy()),
+      expected: (study, now) => arrivals.expected(study, now),
       lookupTimeoutMs,
       clock,
       log,
-      onPlaced: (_study, backend) => lanes.wake(backend),
+      onPlaced: onBound,
     });
     undo.push(() => dispatcher.stop());
-
-    const onRebound = (_study: string, backend: string): void => lanes.wake(backend);
+    const onRebound = onBound;
     const failover = createFailover({
       ledger,
       pool,
@@ -296,6 +312,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         evacuator,
         quarantine,
         shadow: () => shadow.state(),
+        preview: (study) => dispatcher.preview(study, policy()),
       }),
     );
     const server = createServer(app);
@@ -304,6 +321,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     await listen(server, topology.service.listen, topology.service.port);
     undo.push(() => close(server));
 
+    learning.start();
     poller.start();
     undo.push(() => poller.stop());
     admission.start();
@@ -332,6 +350,22 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       healer,
       evacuator,
       quarantine,
+      reconfigure(next) {
+        const changes = shortened(changesBetween(latest, next), latest, next);
+        latest = next;
+        pool.configure(next.backends);
+        const names = (isLive: boolean): string =>
+          changes
+            .filter((change) => change.isLive === isLive)
+            .map(({ path }) => path)
+            .join(', ');
+        const { policy: name, order, shadow: trial } = next.routing;
+        if (names(true) !== '')
+          log.info('topology taken over', { changed: names(true), policy: name, order, shadow: trial });
+        if (names(false) !== '')
+          log.warn('a part of the changed topology counts from the next start on', { changed: names(false) });
+        dispatcher.policyChanged();
+      },
       async reconcile() {
         await reconciler.reconcileAll(false);
         lanes.wakeAll();

@@ -4,10 +4,13 @@ import type { Candidate } from '../decision/policy.ts';
 import type { BackendLedger, BackendLoad } from '../ledger/ledger.ts';
 import type { Clock, EpochMs, OperatorState } from '../study.ts';
 import type { BackendConfig } from '../topology/topology.ts';
+import { type Arrivals, nothing, type Reserved } from './arrivals.ts';
 import { afterFailure, type BackOff } from './backoff.ts';
 import { type HealthState, healthReason, observe, unheard } from './health.ts';
+import type { Learning } from './learning.ts';
 import type { BackendPool, BackendStatus, Sendable } from './pool.ts';
 import { realTimers, type Timers } from './timers.ts';
+import { createUnderWay, type UnderWay } from './under-way.ts';
 
 export interface PoolOptions {
   /** In the order of the topology, which is the order of everything the pool lists. */
@@ -17,12 +20,18 @@ export interface PoolOptions {
   readonly downAfter: number;
   readonly clock: Clock;
   readonly log: Logger;
+  /** What was learnt of their speed; without it each has the prior. */
+  readonly learning?: Pick<Learning, 'model' | 'learnt'>;
+  /** What is still to come of the studies bound to them; without it nothing is. */
+  readonly arrivals?: Pick<Arrivals, 'reserved'>;
   /** In [0, 1). */
   readonly random?: () => number;
   readonly timers?: Timers;
 }
 
 export interface LivePool extends BackendPool {
+  /** What may be changed while it runs: weight, lanes and disk, of those backends that it has. */
+  configure(backends: readonly BackendConfig[]): void;
   /** Ends the timers of back-offs. The pool may still be read. */
   close(): void;
 }
@@ -34,7 +43,8 @@ const slowStartMs = 20_000;
 
 /** One backend as it is now. Only what an operator said is durable; the rest is found out anew after a start. */
 interface Member {
-  readonly config: BackendConfig;
+  config: BackendConfig;
+  readonly underWay: UnderWay;
   operator: OperatorState;
   /** Null: the topology's. */
   weightSet: number | null;
@@ -74,6 +84,7 @@ export function createPool(options: PoolOptions): LivePool {
       config.name,
       {
         config,
+        underWay: createUnderWay(),
         operator: settings.get(config.name)?.state ?? 'ready',
         weightSet: settings.get(config.name)?.weight ?? null,
         health: unheard(clock()),
@@ -188,29 +199,35 @@ export function createPool(options: PoolOptions): LivePool {
     health: (name) => members.get(name)?.health.kind ?? null,
 
     candidates() {
+      const now = clock();
       const loads = loadsByName();
       const placements = ledger.lastPlacements();
+      const reserved = options.arrivals?.reserved(now) ?? new Map<string, Reserved>();
       return [...members.values()].map((one): Candidate => {
         const { config, health } = one;
         const load = loads.get(config.name);
+        const toCome = reserved.get(config.name) ?? nothing;
+        const bytesInFlight = load?.bytes ?? 0;
         return {
           backend: config.name,
           weight: weightOf(one),
-          lanes: config.lanes,
+          lanes: lanesOf(one, now),
           busyLanes: one.busyLanes,
           studiesInFlight: load?.studies ?? 0,
           instancesInFlight: load?.instances ?? 0,
-          bytesInFlight: load?.bytes ?? 0,
+          bytesInFlight,
           lastPlacement: placements.get(config.name) ?? 0,
           operator: one.operator,
           health: health.kind,
           healthReason: healthReason(health, config.url),
-          service: prior,
-          reserved: { instances: 0, bytes: 0, instancesPerSecond: 0, bytesPerSecond: 0 },
-          quiet: null,
-          freeBytes: null,
-          diskBytes: null,
-          breakerReason: one.breakerOpen ? `its last transfers failed (${one.backOff?.text ?? ''})` : null,
+          service: options.learning?.model(config.name) ?? prior,
+          reserved: toCome,
+          quiet: one.underWay.quiet(),
+          freeBytes: freeBytes(one, bytesInFlight + toCome.bytes),
+          diskBytes: config.disk ?? null,
+          breakerReason: isHeldBack(one, load?.studies ?? 0, now)
+            ? `its last transfers failed (${one.backOff?.text ?? ''})`
+            : null,
         };
       });
     },
@@ -246,9 +263,7 @@ export function createPool(options: PoolOptions): LivePool {
     freeLanes(name) {
       const one = members.get(name);
       if (one === undefined) return 0;
-      // One transfer tries it: the others would only wait for the same failure, or stall beside it.
-      const lanes = one.breakerOpen || clock() < one.slowUntil ? 1 : one.config.lanes;
-      return Math.max(0, lanes - one.busyLanes);
+      return Math.max(0, lanesOf(one, clock()) - one.busyLanes);
     },
 
     setOperator(name, change, now) {
@@ -294,12 +309,19 @@ export function createPool(options: PoolOptions): LivePool {
       }
     },
 
-    laneTaken(name) {
-      member(name).busyLanes++;
+    laneTaken(name, carried) {
+      const one = member(name);
+      one.busyLanes++;
+      if (carried !== undefined) one.underWay.began(carried);
     },
 
-    laneFreed(name) {
+    transferMoved(name, transfer, share, now) {
+      members.get(name)?.underWay.moved(transfer, share, now);
+    },
+
+    laneFreed(name, transfer) {
       const one = member(name);
+      if (transfer !== undefined) one.underWay.ended(transfer);
       if (one.busyLanes === 0) {
         // Below zero it would let more transfers run than the backend has lanes, and nobody would see why.
         log.error('a lane was freed that nobody had taken', { backend: name });
@@ -309,8 +331,10 @@ export function createPool(options: PoolOptions): LivePool {
       notify(name);
     },
 
-    transferSucceeded(name, now) {
+    transferSucceeded(name, now, sample) {
       const one = member(name);
+      one.underWay.arrived(now);
+      if (sample !== undefined) options.learning?.learnt(name, sample);
       const wasHeldBack = one.backOff !== null;
       if (one.breakerOpen) {
         startSlowly(one, now);
@@ -331,6 +355,17 @@ export function createPool(options: PoolOptions): LivePool {
         notify(name);
       }
       return one.backOff.until;
+    },
+
+    configure(backends) {
+      for (const { name, weight, lanes, disk = null } of backends) {
+        const one = members.get(name);
+        if (one === undefined) continue;
+        const { config } = one;
+        if (config.weight === weight && config.lanes === lanes && config.disk === disk) continue;
+        one.config = { ...config, weight, lanes, disk };
+        notify(name);
+      }
     },
 
     onChange(listener) {
@@ -371,6 +406,25 @@ function outOf(one: Member): { readonly since: EpochMs; readonly reason: string 
 function breakerOf(one: Member, now: EpochMs): 'closed' | 'open' | 'half-open' {
   if (!one.breakerOpen) return 'closed';
   return one.busyLanes > 0 || one.backOff === null || now >= one.backOff.until ? 'half-open' : 'open';
+}
+
+/** One transfer tries a backend that failed or has just come round: the others would only wait for the same failure, or stall beside it. */
+function lanesOf(one: Member, now: EpochMs): number {
+  return one.breakerOpen || now < one.slowUntil ? 1 : one.config.lanes;
+}
+
+/**
+ * Nothing new while the breaker is open. When its pause is over and nothing is bound there any more, somebody has to try it, or it
+ * would stay open for ever: then one study may go there.
+ */
+function isHeldBack(one: Member, studies: number, now: EpochMs): boolean {
+  return one.breakerOpen && (studies > 0 || one.busyLanes > 0 || breakerOf(one, now) === 'open');
+}
+
+/** Of the space it was given, what is neither used by its last word nor spoken for; null: not known. */
+function freeBytes({ config, diskBytes }: Member, spokenFor: number): number | null {
+  const disk = config.disk ?? null;
+  return disk === null || diskBytes === null ? null : disk - diskBytes - spokenFor;
 }
 
 function weightOf(one: Member): number {

@@ -1,5 +1,7 @@
+import type { ServiceSample } from '../decision/model/service.ts';
 import type { Candidate } from '../decision/policy.ts';
 import type { EpochMs, FailureCode, Health, OperatorState } from '../study.ts';
+import type { Carried } from './under-way.ts';
 
 /** May a transfer to this backend be started now? If not, why, and when it is worth asking again (null: on a change). */
 export type Sendable =
@@ -75,10 +77,13 @@ export interface BackendPool {
       version?: string | null;
     },
   ): void;
-  laneTaken(name: string): void;
-  laneFreed(name: string): void;
-  /** A transfer ended well: back-off is over. */
-  transferSucceeded(name: string, now: EpochMs): void;
+  /** Without `carried` nobody can say later whether it moves. */
+  laneTaken(name: string, carried?: Carried): void;
+  /** So much of it has arrived, 0 to 1, by its front's word; said when it has become more. */
+  transferMoved(name: string, transfer: number, share: number, now: EpochMs): void;
+  laneFreed(name: string, transfer?: number): void;
+  /** A transfer ended well: back-off is over. `sample`: what it teaches of the backend's speed, if it was nothing but sending and proof. */
+  transferSucceeded(name: string, now: EpochMs, sample?: ServiceSample): void;
   /** A transfer failed: full-jitter back-off, 1 s to 60 s; returns when the next may start. */
   transferFailed(name: string, code: FailureCode, detail: string, now: EpochMs): EpochMs;
   /** Called after anything that may let a study be placed or a transfer start. Returns the way to stop listening. */

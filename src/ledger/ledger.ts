@@ -184,6 +184,8 @@ export interface TransferLedger {
   removalFailed(front: string, orthancIds: readonly string[], now: EpochMs): void;
 }
 
+export type { KeptServiceModel, LearningLedger, StudySoFar } from './learning.ts';
+
 export interface BackendSetting {
   readonly backend: string;
   readonly state: OperatorState;

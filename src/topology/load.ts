@@ -167,6 +167,7 @@ function build(file: string, document: TopologyDocument, passwords: ReadonlyMap<
         ...orthanc(backend),
         weight: backend.weight,
         lanes: backend.lanes,
+        disk: backend.disk ?? null,
       }),
     ),
     routing: {

@@ -163,6 +163,11 @@ const backend = z.strictObject({
   ...orthanc,
   weight: number(z.number().min(0).max(1000)).prefault(1),
   lanes: number(z.int().min(1).max(64)).prefault(2),
+  disk: quantity(parseSize, sizeForm, {
+    min: 1,
+    max: Number.MAX_SAFE_INTEGER,
+    says: 'from 1 B up',
+  }).optional(),
 });
 
 const service = z.strictObject({

@@ -55,6 +55,8 @@ export interface BackendConfig extends OrthancConfig {
   readonly weight: number;
   /** Transfers at a time. */
   readonly lanes: number;
+  /** Bytes its images may fill; null or absent: nobody said. */
+  readonly disk?: number | null;
 }
 
 export const policyNames = [

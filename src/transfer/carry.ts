@@ -133,6 +133,7 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
       deliveries: course.sent,
       bytes: course.sentBytes,
       largestBytes: Math.max(...each),
+      onMove: (share: number) => pool.transferMoved(transfer.backend, transfer.id, share, clock()),
     };
     course.trouble = (await send(shipment, ending)) ?? course.trouble;
     // It would not answer now, and hold the lane once more. It is asked before anything is sent again.

@@ -67,22 +67,32 @@ export function chooseAnew(
     expected: { instances: view.instances.received, bytes: view.bytes, arrivesIn: 0 },
   };
   const verdict = decide(policy, toPlace, candidates, now, undefined, taken);
-  if (verdict.backend === null) return { kind: 'waits', reason: verdict.reason };
+  // What has a backend that is out must not wait for a free lane elsewhere as well: those are taken by new studies the moment they
+  // are free, and it would never have its turn. Bound to the one it would wait for, it goes by its age.
+  const backend = verdict.backend ?? verdict.waitsFor;
+  if (backend === null) return { kind: 'waits', reason: verdict.reason };
+  const why =
+    verdict.backend === null
+      ? 'expected to be available there soonest, after waiting for a lane'
+      : verdict.reason;
+  const considered = verdict.considered.map((one) =>
+    one.backend === backend ? { ...one, passedOver: null } : one,
+  );
   return {
     kind: 'chosen',
-    backend: verdict.backend,
+    backend,
     request: {
       studyUid: study.studyUid,
       copy: study.copy,
       at: now,
       policy: policy.name,
       kind: 'rebound',
-      backend: verdict.backend,
-      reason: `${reason}; ${verdict.reason}`,
-      considered: verdict.considered,
+      backend,
+      reason: `${reason}; ${why}`,
+      considered,
       expectedEpoch: study.epoch,
     },
-    candidates: afterPlacement(candidates, verdict.backend, toPlace),
+    candidates: afterPlacement(candidates, backend, toPlace),
   };
 }
 

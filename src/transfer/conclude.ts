@@ -1,4 +1,5 @@
 import type { BackendPool } from '../backends/pool.ts';
+import type { ServiceSample } from '../decision/model/service.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
@@ -93,7 +94,7 @@ export function createConclusion(deps: ConclusionDeps): (ended: Ended) => void {
       return;
     }
     if (trouble === null || proven > 0) {
-      pool.transferSucceeded(backend, now);
+      pool.transferSucceeded(backend, now, sampleOf(ended, proven, now));
       return;
     }
     if (isFaultOfInstance(ended)) return;
@@ -120,6 +121,17 @@ export function createConclusion(deps: ConclusionDeps): (ended: Ended) => void {
     if (deliveries.length > 1 || deliveries.some((d) => d.attempts === 0)) return false;
     return backendAnswered && pool.breaker(backend) === 'closed';
   }
+}
+
+/** Only what was all sent and all proven tells a backend's speed: asking first, resending and pauses are other things. */
+function sampleOf(
+  { transfer, trouble, sent, sentBytes }: Ended,
+  proven: number,
+  now: EpochMs,
+): ServiceSample | undefined {
+  const { deliveries, startedAt } = transfer;
+  if (trouble !== null || sent.length !== deliveries.length || proven !== deliveries.length) return undefined;
+  return { instances: sent.length, bytes: sentBytes, seconds: (now - startedAt) / 1000, endedAt: now };
 }
 
 function isUnreadable(outcome: DeliveryOutcome | undefined): boolean {

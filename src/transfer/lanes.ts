@@ -4,7 +4,7 @@ import { type ClaimLimits, type Ledger, LedgerError } from '../ledger/ledger.ts'
 import type { Logger } from '../log.ts';
 import type { Clock, EpochMs, Transfer } from '../study.ts';
 import type { FrontRest } from './front-rest.ts';
-import { retry } from './outcome.ts';
+import { retry, totalBytes } from './outcome.ts';
 
 export interface LanesDeps {
   readonly ledger: Ledger;
@@ -105,7 +105,12 @@ export function createLanes(deps: LanesDeps): Lanes {
     const { backend } = transfer;
     const isRetry = transfer.deliveries.some((delivery) => delivery.attempts > 0);
     if (isRetry) countRetry(backend, 1);
-    pool.laneTaken(backend);
+    pool.laneTaken(backend, {
+      transfer: transfer.id,
+      instances: transfer.deliveries.length,
+      bytes: totalBytes(transfer.deliveries),
+      startedAt: transfer.startedAt,
+    });
     frontRest.began(transfer.front);
     const done = deps
       .carry(transfer, abort.signal)
@@ -114,7 +119,7 @@ export function createLanes(deps: LanesDeps): Lanes {
         underWay.delete(done);
         frontRest.ended(transfer.front);
         if (isRetry) countRetry(backend, -1);
-        pool.laneFreed(backend);
+        pool.laneFreed(backend, transfer.id);
         wake(backend);
       });
     underWay.add(done);

@@ -25,6 +25,8 @@ export interface Shipment {
   /** Bytes of all of them, and of the largest. */
   readonly bytes: number;
   readonly largestBytes: number;
+  /** More of it has arrived: the share, 0 to 1. */
+  readonly onMove?: (share: number) => void;
 }
 
 /** The job is being given up; the lane does not wait longer than this for a front to hear of it. */
@@ -40,7 +42,7 @@ const steps = 100;
 export function createSend(deps: SendDeps): (shipment: Shipment, ending: Ending) => Promise<Trouble | null> {
   const { transferTimeout, log } = deps;
 
-  return async function send({ front, backend, deliveries, bytes, largestBytes }, ending) {
+  return async function send({ front, backend, deliveries, bytes, largestBytes, onMove }, ending) {
     const ids = inOrder(deliveries).map((delivery) => delivery.orthancId);
     const timeoutMs = transferTimeout.baseMs + (bytes / transferTimeout.bytesPerSecond) * 1000;
     const stepBytes = Math.max(largestBytes, bytes / steps);
@@ -50,10 +52,11 @@ export function createSend(deps: SendDeps): (shipment: Shipment, ending: Ending)
     ending.signal.addEventListener('abort', end, { once: true });
     if (ending.signal.aborted) end();
     let stalled = false;
-    const unwatch = deps.stallWatch.watch({ front, peer: backend, ids, limitMs }, () => {
+    const onStall = (): void => {
       stalled = true;
       giveUp.abort();
-    });
+    };
+    const unwatch = deps.stallWatch.watch({ front, peer: backend, ids, limitMs }, onStall, onMove);
     try {
       await front.storeToPeer(backend, ids, { signal: giveUp.signal, timeoutMs });
       return null;

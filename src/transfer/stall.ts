@@ -11,12 +11,18 @@ export interface Watched {
 }
 
 export interface StallWatch {
-  /** Calls `onStall`, once, when nothing has moved for the limit. Returns the way to stop watching. */
-  watch(job: Watched, onStall: () => void): () => void;
+  /**
+   * Calls `onStall`, once, when nothing has moved for the limit, and `onMove`, with the share that has arrived (0 to 1), at each look
+   * that saw more of it. Returns the way to stop watching.
+   */
+  watch(job: Watched, onStall: () => void, onMove?: (share: number) => void): () => void;
 }
 
 interface Watching extends Watched {
   readonly onStall: () => void;
+  readonly onMove: (share: number) => void;
+  /** The most that was seen of its progress, in hundredths. */
+  progress: number;
   /** The job as it was seen last; null: not seen running. */
   seen: string | null;
   /** Looks in a row that saw the same. */
@@ -59,9 +65,13 @@ export function createStallWatch(stallMs: number, timers: Timers = realTimers): 
       return [];
     });
     for (const job of due) {
-      const now = open
-        .filter((one) => one.running && carries(one, job))
-        .map((one) => `${one.id} ${one.progress}`);
+      const own = open.filter((one) => one.running && carries(one, job));
+      const now = own.map((one) => `${one.id} ${one.progress}`);
+      const progress = Math.max(0, ...own.map((one) => one.progress));
+      if (progress > job.progress) {
+        job.progress = progress;
+        job.onMove(progress / 100);
+      }
       const state = now.length === 0 ? null : now.toSorted().join(' ');
       job.same = state !== null && state === job.seen ? job.same + 1 : 0;
       job.seen = state;
@@ -70,8 +80,8 @@ export function createStallWatch(stallMs: number, timers: Timers = realTimers): 
   }
 
   return {
-    watch(job, onStall) {
-      const watching: Watching = { ...job, onStall, seen: null, same: 0, isNew: true };
+    watch(job, onStall, onMove = () => undefined) {
+      const watching: Watching = { ...job, onStall, onMove, progress: 0, seen: null, same: 0, isNew: true };
       const known = fronts.get(job.front.name);
       const jobs = known ?? new Set();
       jobs.add(watching);

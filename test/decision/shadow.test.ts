@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { presentComparisons } from '../../src/admin/present-shadow.ts';
+import { decide, nobodyAsked } from '../../src/decision/decide.ts';
 import { place } from '../../src/decision/place.ts';
 import { leastInFlight } from '../../src/decision/policies/least-in-flight.ts';
 import { roundRobin } from '../../src/decision/policies/round-robin.ts';
@@ -36,10 +37,18 @@ async function desk(trial: Policy | null, more: Partial<ShadowOptions> = {}): Pr
     ...base,
     shadow,
     place(studyUid, policy = leastInFlight) {
-      ledger.received(arrival(studyUid), time.clock());
-      const holdings = { held: new Map(), silent: new Map() };
-      const one = { studyUid, copy: 0 };
-      const outcome = place(ledger, shadow.beside(policy), one, pool.candidates(), holdings, time.clock());
+      const now = time.clock();
+      ledger.received(arrival(studyUid), now);
+      const one = ledger.unplacedStudy(studyUid, 0);
+      if (one === null) return null;
+      const { instances, bytes } = one;
+      const verdict = decide(
+        shadow.beside(policy),
+        { ...one, expected: { instances, bytes, arrivesIn: 0 } },
+        pool.candidates(),
+        now,
+      );
+      const outcome = place(ledger, policy.name, one, verdict, nobodyAsked, now);
       return outcome.kind === 'placed' ? outcome.backend : null;
     },
     counts: () => ledger.shadowCounts({ from: 0, to: Number.MAX_SAFE_INTEGER }),

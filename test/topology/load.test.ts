@@ -113,6 +113,7 @@ it('fills in every default', () => {
         run: null,
         weight: 1,
         lanes: 2,
+        disk: null,
       },
     ],
     routing: {

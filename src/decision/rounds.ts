@@ -1,0 +1,346 @@
+import type { Logger } from 'winston';
+import type { BackendPool } from '../backends/pool.ts';
+import type { Ledger, UnplacedStudy } from '../ledger/ledger.ts';
+import type { Clock, ConsideredBackend, EpochMs, StudySize } from '../study.ts';
+import { decide, type Verdict } from './decide.ts';
+import { isStale, type Outlook, outlookOf, silentButUp, upOf } from './outlook.ts';
+import { place } from './place.ts';
+import type { Candidate, Policy } from './policy.ts';
+import { decideRound, studiesInARound, type Unplaced } from './round.ts';
+import { type Pending, UnplacedQueue } from './unplaced-queue.ts';
+
+export interface RoundsOptions {
+  readonly ledger: Pick<Ledger, 'unplacedStudy' | 'assignments' | 'decide' | 'addEvent'>;
+  readonly pool: Pick<BackendPool, 'candidates'>;
+  /** Asked for each round. */
+  readonly policy: () => Policy;
+  readonly expected: (study: UnplacedStudy, now: EpochMs) => StudySize;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** It is to be looked up once more; until then it is not placed, but keeps its place in the queue. */
+  readonly lookAgain: (one: Pending) => void;
+  readonly failed: (one: Pending, error: unknown) => void;
+  /** Placed, or nothing of it is left to place. */
+  readonly done: (one: Pending) => void;
+  readonly onPlaced: (studyUid: string, backend: string) => void;
+}
+
+/** Decides what has been looked up, in rounds that give way to others every few milliseconds. */
+export interface Rounds {
+  /** It has been looked up. */
+  ready(one: Pending): void;
+  /** The ledger must be asked again about it: it goes out of the queue. */
+  forget(one: Pending): void;
+  /** Something has changed: a round over what waits may end otherwise. `soon`: without the rest after rounds that changed nothing. */
+  want(soon?: boolean): void;
+  /** Something is to be decided now, or after `restMs`. */
+  readonly busy: boolean;
+  readonly restMs: number;
+  /** Decides for some milliseconds. @throws LedgerError when the figures cannot be read */
+  slice(): void;
+  /** Ends the round; what waits in the queue stays there. */
+  drop(): void;
+  /** The backends as this policy would see them for a study that waits; null: it is not waiting to be decided. Keeps nothing. */
+  preview(one: Pending, policy: Policy): readonly ConsideredBackend[] | null;
+}
+
+/** The event loop is given back after so long: the hook is answered in time however many studies wait. */
+const sliceMs = 3;
+/** Studies that a policy with an order of its own may choose from; ordering them must not take longer than deciding the first of them. */
+const orderedInARound = 1_000;
+/** A study is read from the ledger again after this long: somebody may have taken it off its front. */
+const rereadMs = 5_000;
+/** A guess of a size is made anew after so long. */
+const guessMs = 1_000;
+/** A study nobody could take, though somebody was there for others, is decided again after so long; a mere rewording is kept as rarely. */
+const stuckMs = 30_000;
+/** After a round that changed nothing and took long, so many times as long belongs to others. */
+const rest = { factor: 4, leastMs: 1 };
+
+interface Round {
+  readonly generator: ReturnType<typeof decideRound>;
+  readonly policy: Policy;
+  readonly pendings: ReadonlyMap<Unplaced, Pending>;
+  readonly up: ReadonlySet<string>;
+  tookMs: number;
+  /** Studies that left the line. */
+  left: number;
+}
+
+export function createRounds(options: RoundsOptions): Rounds {
+  const { ledger, pool, clock, log } = options;
+  const queue = new UnplacedQueue();
+  /** Those that some backend holds: they go there whatever else waits, and whether a lane is free or not. */
+  const followers: Pending[] = [];
+  let round: Round | null = null;
+  let wanted = false;
+  let restUntil = 0;
+  let outlook: Outlook | null = null;
+  let lastReason: string | null = null;
+
+  function inARound(policy: Policy): number {
+    return policy.order === undefined ? studiesInARound : orderedInARound;
+  }
+
+  /** As a decision needs it; null: nothing of it is left to place. */
+  function unplacedOf(one: Pending, now: EpochMs): Unplaced | null {
+    if (one.lookup === null) return null;
+    if (one.study === null || now - one.readAt >= rereadMs) {
+      one.study = ledger.unplacedStudy(one.studyUid, one.copy);
+      one.readAt = now;
+      one.expected = null;
+      one.taken = new Map(
+        one.study === null
+          ? []
+          : ledger
+              .assignments(one.studyUid)
+              .filter(({ copy }) => copy !== one.copy)
+              .map(({ backend }) => [backend, 'has another copy of this study']),
+      );
+    }
+    if (one.study === null) return null;
+    if (one.expected === null || now - one.expected.at >= guessMs) {
+      one.expected = { size: options.expected(one.study, now), at: now };
+    }
+    return { study: { ...one.study, expected: one.expected.size }, holdings: one.lookup, taken: one.taken };
+  }
+
+  /** What waits, as a round takes it; those of which nothing is left to place are gone after this. */
+  function lineUp(count: number, now: EpochMs): Map<Unplaced, Pending> {
+    const pendings = new Map<Unplaced, Pending>();
+    for (const one of queue.first(count)) {
+      const unplaced = unplacedOf(one, now);
+      if (unplaced === null) end(one);
+      else pendings.set(unplaced, one);
+    }
+    return pendings;
+  }
+
+  function begin(): void {
+    if (queue.length + queue.stuck === 0) {
+      wanted = false;
+      return;
+    }
+    const now = clock();
+    const candidates = pool.candidates();
+    const up = upOf(candidates);
+    recall(outlookOf(candidates), up, now);
+    wanted = false;
+    if (queue.length === 0) return;
+    const policy = options.policy();
+    const pendings = lineUp(inARound(policy), now);
+    const generator = decideRound(policy, [...pendings.keys()], candidates, now);
+    round = { generator, policy, pendings, up, tookMs: 0, left: 0 };
+  }
+
+  /** Brings those that nobody could take back into line, where that may have changed. */
+  function recall(seen: Outlook, up: ReadonlySet<string>, now: EpochMs): void {
+    const before = outlook;
+    const changed = before === null || before.states !== seen.states;
+    const worthSaying = seen.anyEligible || before === null || before.reasons !== seen.reasons;
+    if (!changed && !worthSaying) return;
+    const back = queue.recall(changed ? Number.POSITIVE_INFINITY : now - stuckMs);
+    // Until those that were decided lately have had their turn, their words are not the newest.
+    if (changed || queue.stuck === 0) outlook = seen;
+    for (const one of back) {
+      if (one.lookup !== null && silentButUp(one.lookup, up)) options.lookAgain(one);
+    }
+  }
+
+  function finish(ended: Round): void {
+    round = null;
+    if (ended.left > 0) {
+      // Others moved up.
+      if (queue.length > 0 && ended.pendings.size >= studiesInARound) wanted = true;
+      return;
+    }
+    restAfter(ended.tookMs);
+  }
+
+  function restAfter(tookMs: number): void {
+    if (tookMs >= rest.leastMs) restUntil = performance.now() + rest.factor * tookMs;
+  }
+
+  function end(one: Pending): void {
+    queue.remove(one);
+    if (round !== null) round.left++;
+    options.done(one);
+  }
+
+  function handle(
+    current: Round,
+    one: Pending,
+    verdict: Verdict,
+    lookup: NonNullable<Pending['lookup']>,
+  ): void {
+    const now = clock();
+    if (verdict.backend === null) {
+      keepWaiting(one, verdict, lookup, current.policy, now);
+      return;
+    }
+    // The one that answers late may hold it; its place in this round is kept for it meanwhile.
+    if (one.looking) return;
+    if (isStale(lookup, current.up, now)) options.lookAgain(one);
+    else settle(one, verdict, lookup, current.policy, now);
+  }
+
+  /** The reason is kept once, and the study stands aside if nobody at all could take it. */
+  function keepWaiting(
+    one: Pending,
+    verdict: Verdict,
+    lookup: NonNullable<Pending['lookup']>,
+    policy: Policy,
+    now: EpochMs,
+  ): void {
+    if (one.keptReason !== verdict.reason) {
+      if (place(ledger, policy.name, one, verdict, lookup, now).kind === 'gone') {
+        end(one);
+        return;
+      }
+      one.keptReason = verdict.reason;
+    }
+    if (verdict.considered.some(({ score }) => score !== null)) return;
+    queue.setAside(one, now);
+    if (round !== null) round.left++;
+    sayWaiting(verdict.reason);
+  }
+
+  function settle(
+    one: Pending,
+    verdict: Verdict,
+    lookup: NonNullable<Pending['lookup']>,
+    policy: Policy,
+    now: EpochMs,
+  ): void {
+    const outcome = place(ledger, policy.name, one, verdict, lookup, now);
+    // It must not go there just now; it is decided again with the next round.
+    if (outcome.kind === 'waiting') return;
+    end(one);
+    if (outcome.kind === 'gone') return;
+    lastReason = null;
+    log.info('study placed', { study: one.studyUid, backend: outcome.backend, reason: verdict.reason });
+    tell(one.studyUid, outcome.backend);
+  }
+
+  function tell(studyUid: string, backend: string): void {
+    try {
+      options.onPlaced(studyUid, backend);
+    } catch (error) {
+      // The assignment is kept: whoever should have heard finds its deliveries in the ledger.
+      const detail = error instanceof Error ? error.message : String(error);
+      log.error('placement could not be announced', { study: studyUid, backend, detail });
+    }
+  }
+
+  /** One line for all that wait for the same reason; each study's own stands in the ledger. */
+  function sayWaiting(reason: string): void {
+    if (reason === lastReason) return;
+    lastReason = reason;
+    log.warn('studies wait', { reason });
+  }
+
+  function follow(ends: number): void {
+    let candidates: readonly Candidate[] | null = null;
+    while (followers.length > 0 && performance.now() < ends) {
+      candidates ??= pool.candidates();
+      const one = followers.shift();
+      if (one?.lookup == null) continue;
+      const now = clock();
+      try {
+        const unplaced = unplacedOf(one, now);
+        if (unplaced === null) {
+          end(one);
+          continue;
+        }
+        const { study, holdings, taken } = unplaced;
+        const policy = options.policy();
+        const verdict = decide(policy, study, candidates, now, holdings, taken);
+        if (verdict.kind === 'followed') settle(one, verdict, one.lookup, policy, now);
+        // Who holds it has another copy of it: then it is a study like all others.
+        else if (queue.add(one) < inARound(policy)) wanted = true;
+      } catch (error) {
+        failed(one, error);
+      }
+    }
+  }
+
+  function failed(one: Pending, error: unknown): void {
+    queue.remove(one);
+    options.failed(one, error);
+  }
+
+  return {
+    ready(one) {
+      one.looking = false;
+      if ([...(one.lookup?.held.values() ?? [])].some((instances) => instances > 0)) {
+        queue.remove(one);
+        followers.push(one);
+        return;
+      }
+      one.firstSeenAt = one.study?.firstSeenAt ?? one.firstSeenAt;
+      if (queue.has(one) || queue.add(one) < inARound(options.policy())) wanted = true;
+    },
+    forget(one) {
+      queue.remove(one);
+    },
+    want(soon = false) {
+      if (soon) restUntil = 0;
+      if (queue.length + queue.stuck > 0) wanted = true;
+    },
+    get busy() {
+      return followers.length > 0 || round !== null || wanted;
+    },
+    get restMs() {
+      if (followers.length > 0 || round !== null) return 0;
+      return Math.max(0, restUntil - performance.now());
+    },
+    slice() {
+      const began = performance.now();
+      const ends = began + sliceMs;
+      follow(ends);
+      if (round === null && wanted && performance.now() >= restUntil) begin();
+      const current = round;
+      if (current === null) {
+        restAfter(performance.now() - began);
+        return;
+      }
+      let isOver = false;
+      while (performance.now() < ends && round === current) {
+        const next = current.generator.next();
+        if (next.done === true) {
+          isOver = true;
+          break;
+        }
+        const { one: unplaced, verdict } = next.value;
+        const one = current.pendings.get(unplaced);
+        if (one?.lookup == null || !queue.has(one)) continue;
+        try {
+          handle(current, one, verdict, one.lookup);
+        } catch (error) {
+          failed(one, error);
+          round = null;
+        }
+      }
+      current.tookMs += performance.now() - began;
+      if (isOver) finish(current);
+    },
+    drop() {
+      round = null;
+    },
+    preview(one, policy) {
+      const now = clock();
+      const candidates = pool.candidates();
+      const waiting = queue.first(inARound(policy)).flatMap((other) => {
+        const unplaced = unplacedOf(other, now);
+        return unplaced === null ? [] : [{ other, unplaced }];
+      });
+      const own = waiting.find(({ other }) => other === one)?.unplaced ?? unplacedOf(one, now);
+      if (own === null) return null;
+      const all = waiting.map(({ unplaced }) => unplaced);
+      for (const decided of decideRound(policy, all, candidates, now)) {
+        if (decided.one === own) return decided.verdict.considered;
+      }
+      return decide(policy, own.study, candidates, now, own.holdings, own.taken).considered;
+    },
+  };
+}
