@@ -14,6 +14,8 @@ const studies = Array.from({ length: 4 }, (_, index) =>
   makeStudy({ seed: `balancing-${index}`, instances: 3 }),
 );
 
+const replayed = z.object({ policy: z.string(), studies: z.number(), lost: z.number() });
+
 beforeAll(async () => {
   farm = await startFarm({ routing: { policy: 'expected-completion', shadow: 'round-robin' } });
   const folder = join(farm.home, 'studies');
@@ -61,4 +63,15 @@ test('shadow compares what went where with what the other policy would have done
   expect(ran, ran.err).toMatchObject({ code: 0 });
   expect(isNarrow(ran), ran.out).toBe(true);
   expect(ran.out).toContain('round-robin beside expected-completion, 4 studies:');
+});
+
+test('replay reads the ledger of the service that is running, and finds what was', async () => {
+  const ran = await runDde(farm, ['replay', '--policy', 'least-in-flight', '--json']);
+  expect(ran, ran.err).toMatchObject({ code: 0, err: '' });
+  const { was, rows } = z.object({ was: replayed, rows: z.array(replayed) }).parse(JSON.parse(ran.out));
+  expect(was).toMatchObject({ policy: 'expected-completion', studies: studies.length, lost: 0 });
+  expect(rows.map(({ policy }) => policy)).toEqual(['expected-completion', 'least-in-flight']);
+  expect(rows.every(({ lost }) => lost === 0)).toBe(true);
+  // The service goes on.
+  expect(await runDde(farm, ['status'])).toMatchObject({ code: 0 });
 });

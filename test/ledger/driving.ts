@@ -43,14 +43,20 @@ export const proven: DeliveryOutcome = {
 export const wide = { instances: 50, bytes: 64_000_000 };
 
 /** Ends the transfer with the same outcome for each delivery. */
-export function concludeAll(ledger: Ledger, transfer: Transfer, outcome: DeliveryOutcome, at: number): void {
+export function concludeAll(
+  ledger: Ledger,
+  transfer: Transfer,
+  outcome: DeliveryOutcome,
+  at: number,
+  sent: { readonly bytesSent?: number } = {},
+): void {
   ledger.conclude(
     transfer.id,
     {
       at,
       code: outcome.kind === 'proven' ? 'done' : 'send-failed',
       detail: '',
-      bytesSent: 1,
+      bytesSent: sent.bytesSent ?? 1,
       instancesSent: transfer.deliveries.length,
     },
     new Map(transfer.deliveries.map((delivery) => [delivery.id, outcome])),

@@ -12,6 +12,7 @@ import { registerHistory } from './history.ts';
 import { registerQuarantine } from './quarantine.ts';
 import { registerQueue } from './queue.ts';
 import { registerRebind } from './rebind.ts';
+import { registerReplay } from './replay.ts';
 import { registerSend } from './send.ts';
 import { registerShadow } from './shadow.ts';
 import { registerStatus } from './status.ts';
@@ -34,6 +35,7 @@ export const commands: readonly ((program: Command, context: CliContext) => void
   registerHeal,
   registerEvacuate,
   registerShadow,
+  registerReplay,
   registerHistory,
   registerAudit,
   registerBackup,

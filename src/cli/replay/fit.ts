@@ -25,8 +25,11 @@ export const unmeasured: Law = {
   contention: 0.5,
 };
 
-/** From transfers that do not hinder each other to ones that together are no faster than one. */
-const contentions = [0, 0.25, 0.5, 0.75, 1];
+/**
+ * From transfers that do not hinder each other to ones that together are no faster than one; the assumption first, which stands where
+ * none of them ever had company.
+ */
+const contentions = [unmeasured.contention, 0, 0.25, 0.75, 1];
 /** Transfers that the assumption before the first one counts as: enough where all are alike and the three cannot be told apart. */
 const priorWeight = 0.5;
 /** Times are recorded in milliseconds. */

@@ -1,0 +1,252 @@
+import { join, resolve } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { policyNamed } from '../../decision/policies.ts';
+import { LedgerError } from '../../ledger/ledger.ts';
+import { readTrace, type Trace } from '../../ledger/trace.ts';
+import { loadTopology } from '../../topology/load.ts';
+import { TopologyError } from '../../topology/problems.ts';
+import {
+  type PolicyName,
+  policyNames,
+  type QueueOrder,
+  queueOrders,
+  type Topology,
+} from '../../topology/topology.ts';
+import { UserError } from '../../user-error.ts';
+import { counted, folded, localTime, size } from '../format.ts';
+import type { CliContext } from '../program.ts';
+import {
+  policyOf,
+  type ReplayReport,
+  type ReplayRow,
+  replay,
+  type SetUp,
+  type Span,
+} from '../replay/replay.ts';
+
+interface ReplayOptions {
+  readonly ledger?: string;
+  readonly from?: number;
+  readonly to?: number;
+  readonly policy: readonly PolicyName[];
+  readonly order?: QueueOrder;
+  readonly json?: boolean;
+}
+
+const dayMs = 86_400_000;
+/** What the topology has by default, for a ledger from a farm whose topology is not here. */
+const usualLanes = 2;
+
+export function registerReplay(program: Command, context: CliContext): void {
+  program
+    .command('replay')
+    .description(
+      'what would have been with another policy: the studies of a span of time from the ledger, on backends as they were then',
+    )
+    .option('--from <time>', 'such as 2026-11-24T08:00:00Z; default: 24 hours before --to', timeOf)
+    .option('--to <time>', 'default: now', timeOf)
+    .addOption(
+      new Option('--policy <name>', 'this one; may be given several times (default: expected-completion)')
+        .choices([...policyNames])
+        .argParser(policyAdded)
+        .default([], 'none'),
+    )
+    .addOption(
+      new Option('--order <name>', "which waiting study goes first (default: the topology's)").choices([
+        ...queueOrders,
+      ]),
+    )
+    .option('--ledger <file>', 'a ledger, or a copy made by backup (default: the one in the state folder)')
+    .option('--json', 'print JSON for programs')
+    .addHelpText(
+      'after',
+      [
+        '',
+        'Nothing is asked of the service, nothing is written. Backends are as their transfers were, minute by minute; lanes and',
+        'weights are those of the topology now. The row that replays what was tells how far the others are to be trusted.',
+        '',
+        'Examples:',
+        '  dde replay --policy expected-completion --policy round-robin',
+        '  dde replay --from 2026-11-23T06:00:00Z --to 2026-11-23T18:00:00Z --ledger monday.sqlite',
+      ].join('\n'),
+    )
+    .action((options: ReplayOptions) => {
+      const environment = context.environment();
+      const file =
+        options.ledger === undefined
+          ? join(environment.home, 'ledger.sqlite')
+          : resolve(context.cwd, options.ledger);
+      const to = options.to ?? Date.now();
+      const span = { from: options.from ?? to - dayMs, to };
+      if (span.from >= span.to) throw new UserError('--from must be before --to.');
+      const trace = read(file, span);
+      const topology = topologyOf(context);
+      const order = options.order ?? topology?.routing.order ?? 'fifo';
+      const names = policiesFor(trace, options.policy);
+      const report = replay({
+        span,
+        trace,
+        before: read(file, { from: span.from - dayMs, to: span.from }),
+        backends: backendsOf(trace, topology),
+        policies: names.map((name) => policyNamed(name, { order })),
+        settings: topology === null ? {} : settingsOf(topology),
+      });
+      if (options.json === true) context.out.json({ ...iso(span), order, ...report });
+      else print(report, span, context);
+    });
+}
+
+function iso({ from, to }: Span): { readonly from: string; readonly to: string } {
+  return { from: new Date(from).toISOString(), to: new Date(to).toISOString() };
+}
+
+function timeOf(text: string): number {
+  const at = Date.parse(text);
+  if (Number.isFinite(at)) return at;
+  throw new InvalidArgumentError('write it such as 2026-11-24T08:00:00Z');
+}
+
+function policyAdded(text: string, before: readonly PolicyName[]): readonly PolicyName[] {
+  const name = policyNames.find((known) => known === text);
+  if (name === undefined) throw new InvalidArgumentError(`allowed are ${policyNames.join(', ')}`);
+  return before.includes(name) ? before : [...before, name];
+}
+
+/** @throws UserError with what a person can do */
+function read(file: string, span: Span): Trace {
+  try {
+    return readTrace(file, span);
+  } catch (error) {
+    if (!(error instanceof LedgerError)) throw error;
+    throw new UserError(`${file} cannot be read: ${error.message}.`, { cause: error });
+  }
+}
+
+/** Null: there is none here, or it is of no use; a ledger may be looked at far from its farm. */
+function topologyOf(context: CliContext): Topology | null {
+  const { topologyFile, variables } = context.environment();
+  try {
+    return loadTopology(topologyFile, variables, 'generate');
+  } catch (error) {
+    if (!(error instanceof TopologyError)) throw error;
+    context.out.note(
+      'Without a topology that can be read every backend is taken to have two lanes and weight 1.',
+    );
+    return null;
+  }
+}
+
+/** The topology's and whatever else was sent to. */
+function backendsOf({ transfers }: Trace, topology: Topology | null): readonly SetUp[] {
+  const known = (topology?.backends ?? []).map(({ name, lanes, weight }) => ({ name, lanes, weight }));
+  const names = new Set(known.map(({ name }) => name));
+  const others = [...new Set(transfers.map(({ backend }) => backend))].filter((name) => !names.has(name));
+  // A topology of another farm: its backends were never sent to, and would be taken for idle ones.
+  const used = known.filter(({ name }) => transfers.some(({ backend }) => backend === name));
+  const own = used.length > 0 || others.length === 0 ? known : [];
+  return [...own, ...others.toSorted().map((name) => ({ name, lanes: usualLanes, weight: 1 }))];
+}
+
+function settingsOf({ routing }: Topology) {
+  const { batch, settleMs, stallMs, rebindAfterMs, transferTimeout } = routing;
+  return {
+    chunk: batch,
+    settleSeconds: settleMs / 1000,
+    stallSeconds: stallMs / 1000,
+    rebindAfterSeconds: rebindAfterMs === null ? Number.POSITIVE_INFINITY : rebindAfterMs / 1000,
+    timeout: { baseSeconds: transferTimeout.baseMs / 1000, bytesPerSecond: transferTimeout.bytesPerSecond },
+  };
+}
+
+/** The policy of that time comes first: it shows how well the replay meets what was. */
+function policiesFor({ studies }: Trace, asked: readonly PolicyName[]): readonly PolicyName[] {
+  const was = policyNames.find((name) => name === policyOf(studies));
+  const wanted = asked.length === 0 ? (['expected-completion'] as const) : asked;
+  return [...new Set([...(was === undefined ? [] : [was]), ...wanted])];
+}
+
+function print(report: ReplayReport, span: Span, { out }: CliContext): void {
+  const { from, to } = iso(span);
+  const studies = counted(report.studies, 'study', 'studies');
+  out.line(
+    folded(
+      `${localTime(from)} to ${localTime(to)}: ${studies}, ${counted(report.images, 'image')}, ${size(report.bytes) ?? ''}`,
+      out.width,
+    ),
+  );
+  if (report.studies === 0) return;
+  out.line();
+  out.line('Seconds from the last image on the front until the study is available:');
+  out.line();
+  out.table(
+    ['POLICY', 'p50', 'p95', 'p99', 'MAX', 'ALL DONE IN', 'NOT DONE'],
+    [
+      rowOf(`as it was (${report.was.policy})`, report.was),
+      ...report.rows.map((row) => rowOf(`${row.policy}, replayed`, row)),
+    ],
+    { right: [1, 2, 3, 4, 5, 6] },
+  );
+  out.line();
+  const same = report.rows.find(({ policy }) => policy === report.was.policy);
+  if (same !== undefined) out.line(folded(trust(report.was, same), out.width));
+  if (report.late > 0)
+    out.line(
+      folded(
+        `${counted(report.late, 'image')} came long after the others of their study, and are not replayed.`,
+        out.width,
+      ),
+    );
+  out.line();
+  out.table(
+    [
+      'BACKEND',
+      'TRANSFERS',
+      'SETUP ms',
+      'o ms',
+      'r MB/s',
+      'WAS',
+      ...report.rows.map(({ policy }) => heading(policy)),
+    ],
+    report.measured.map(({ name, law, transfers }) => [
+      name,
+      transfers,
+      figure(law.setupSeconds * 1000),
+      figure(law.secondsPerInstance * 1000),
+      figure(1 / law.secondsPerByte / 1e6),
+      report.was.backends[name] ?? 0,
+      ...report.rows.map((row) => row.backends[name] ?? 0),
+    ]),
+    { right: [1, 2, 3, 4, 5, ...report.rows.map((_, index) => index + 6)] },
+  );
+}
+
+function rowOf(name: string, row: ReplayRow): (string | number | null)[] {
+  const { p50, p95, p99, max, makespan, lost } = row;
+  return [
+    name,
+    ...[p50, p95, p99, max, makespan].map((value) => (value === null ? null : seconds(value))),
+    lost,
+  ];
+}
+
+/** What the replay makes of what really happened is the measure of all it says. */
+function trust(was: ReplayRow, same: ReplayRow): string {
+  if (was.p99 === null || same.p99 === null || was.p99 <= 0)
+    return 'What was cannot be held against its replay: nothing of it was available in the end.';
+  const percent = Math.round((same.p99 / was.p99) * 100);
+  const far = percent < 80 || percent > 125;
+  return `The p99 of what was comes out as ${percent} % of what it was${far ? ': take the other rows as a hint only, and compare them with that row, not with what was.' : '.'}`;
+}
+
+/** Broken between its words, where the columns are narrow. */
+function heading(policy: string): string {
+  return policy.toUpperCase().replaceAll('-', ' ');
+}
+
+function seconds(value: number): string {
+  return value >= 99.95 ? Math.round(value).toLocaleString('en-US') : value.toFixed(value < 0.995 ? 2 : 1);
+}
+
+function figure(value: number): string {
+  return Number(value.toPrecision(3)).toLocaleString('en-US');
+}
