@@ -1,29 +1,107 @@
 import { parseArgs } from 'node:util';
 import { orthancVersion } from '../test/support/orthanc-process.ts';
 import { openTempRoot } from '../test/support/temp.ts';
+import { modelOf } from './balance/model.ts';
+import { type PolicyUnderTest, parsePolicy } from './balance/policy.ts';
 import { makeTrace } from './balance/replay.ts';
+import { reportOf, type ScenarioReport, tableOf } from './balance/report.ts';
 import { type Run, runOnce } from './balance/run.ts';
-import { liveScenarios } from './balance/scenarios.ts';
+import { type LiveScenario, liveScenarios } from './balance/scenarios.ts';
 import { traceOf } from './balance/trace.ts';
+import { machine } from './support/figures.ts';
 
+/**
+ * Five real backends behind proxies that slow them, one trace of studies that arrive image by image, and the policies in turn on
+ * farms of their own: how long after its last image was acknowledged is a study whole and proven on a backend? Beside it what the
+ * simulator makes of the same trace. A run counts only if every image is on one backend, with its study and its content,
+ * and none on the front; otherwise the bench fails.
+ */
 const { values: options } = parseArgs({
   options: {
     scenario: { type: 'string', multiple: true, default: ['differing'] },
-    policy: { type: 'string', multiple: true, default: ['least-in-flight', 'round-robin'] },
+    policy: {
+      type: 'string',
+      multiple: true,
+      default: ['expected-completion', 'least-in-flight', 'round-robin'],
+    },
     studies: { type: 'string', default: '200' },
     repeats: { type: 'string', default: '3' },
+    seed: { type: 'string', default: '1' },
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
   },
 });
+if (options.help) {
+  console.log(`usage: npm run bench:balance -- [--scenario NAME|all] [--policy NAME[:ORDER]] [--studies 200] [--repeats 3] [--seed 1] [--json]
+  --scenario and --policy may be given several times; every policy is compared with the first
+${liveScenarios.map(({ name, what }) => `  ${name.padEnd(12)}${what}`).join('\n')}`);
+  process.exit(0);
+}
+const repeats = count('repeats', options.repeats);
+const studies = count('studies', options.studies);
+const seed = count('seed', options.seed);
+const policies = options.policy.map(parsePolicy);
+const scenarios = options.scenario.includes('all') ? liveScenarios : options.scenario.map(scenarioNamed);
+
 const closeRoot = openTempRoot();
 try {
-  for (const scenario of liveScenarios.filter(({ name }) => options.scenario.includes(name))) {
-    const made = makeTrace(traceOf(scenario, Number(options.studies), 1));
-    for (const policy of options.policy) {
-      const began = performance.now();
-      const run: Run = await runOnce(scenario, made, { policy, order: 'fifo' });
-      console.log(scenario.name, policy, run, (performance.now() - began) / 1000, orthancVersion());
-    }
+  const reports: ScenarioReport[] = [];
+  for (const scenario of scenarios) {
+    say(`${scenario.name}: ${scenario.what}`);
+    const report = await compare(scenario);
+    say(`\n${tableOf(report)}\n`);
+    reports.push(report);
   }
+  const about = { machine: machine(), orthanc: orthancVersion(), studies, repeats, seed };
+  if (options.json) console.log(JSON.stringify({ ...about, scenarios: reports }, null, 2));
+  else
+    console.log(`${about.machine}, Orthanc ${about.orthanc}; ${studies} studies a run, medians of ${repeats} runs each
+checked in every run: all images on one backend each, studies whole, pixels as sent, front empty
+seconds from a study's last image acknowledged to all of it proven on its backend; all: from
+the first image to the last proof; ×: times as long as ${policies[0]?.label}, and the same in the model`);
 } finally {
   closeRoot();
+}
+
+async function compare(scenario: LiveScenario): Promise<ScenarioReport> {
+  const trace = traceOf(scenario, studies, seed);
+  const made = makeTrace(trace);
+  const runs = new Map<PolicyUnderTest, Run[]>(policies.map((policy) => [policy, []]));
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    // Another one first each time, so that a machine that grows slower does not speak for one of them.
+    const turn = repeat % policies.length;
+    for (const policy of [...policies.slice(turn), ...policies.slice(0, turn)]) {
+      const run = await runOnce(scenario, made, policy);
+      runs.get(policy)?.push(run);
+      const figures = `p50 ${run.p50.toFixed(2)} s, p99 ${run.p99.toFixed(2)} s, all ${run.makespan.toFixed(1)} s`;
+      say(`run ${repeat + 1} ${policy.label}: ${figures}; studies ${run.studies.join(' ')}`);
+    }
+  }
+  return reportOf(
+    scenario,
+    [...runs].map(([policy, done]) => ({
+      label: policy.label,
+      runs: done,
+      model: modelOf(scenario, trace, policy),
+    })),
+  );
+}
+
+function count(name: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new Error(`--${name} must be a whole number from 1, not ${text}`);
+  return value;
+}
+
+function scenarioNamed(name: string): LiveScenario {
+  const found = liveScenarios.find((scenario) => scenario.name === name);
+  if (found !== undefined) return found;
+  throw new Error(
+    `there is no scenario ${name}: take all, or one of ${liveScenarios.map((one) => one.name).join(', ')}`,
+  );
+}
+
+function say(line: string): void {
+  if (!options.json) console.log(line);
 }

@@ -2,28 +2,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Farm, frontsEmpty, startFarm } from '../../test/support/farm.ts';
 import { type Fault, type FaultProxy, startProxy } from '../../test/support/proxy.ts';
 import { until } from '../../test/support/wait.ts';
-import { quantile } from '../support/figures.ts';
 import { check } from './check.ts';
+import { type Figures, figuresOf } from './figures.ts';
+import type { PolicyUnderTest } from './policy.ts';
 import { type MadeStudy, mostAssociations, replay } from './replay.ts';
 import type { BackendSpeed, LiveScenario } from './scenarios.ts';
 
-/** What one run of one policy came to. Seconds from the acknowledgement of a study's last image to the proof of its last one. */
-export interface Run {
-  readonly p50: number;
-  readonly p95: number;
-  readonly p99: number;
-  readonly max: number;
-  /** From the first study's first image to the last proof of all. */
-  readonly makespan: number;
+/** What one run of one policy came to. */
+export interface Run extends Figures {
   /** Studies on each backend, in the order of the scenario. */
   readonly studies: readonly number[];
   /** Studies of which more than one epoch was needed. */
   readonly rebound: number;
-}
-
-export interface PolicyUnderTest {
-  readonly policy: string;
-  readonly order: string;
 }
 
 const isImage = ({ method, path }: { method: string; path: string }): boolean =>
@@ -151,14 +141,5 @@ function summary(
     // The front announces an image before it acknowledges it: a small one may be proven first.
     if (!trace.isWarmUp) waits.push(Math.max(0, proof.lastAt - acknowledged) / 1000);
   }
-  const at = (share: number): number => quantile(waits, share);
-  return {
-    p50: at(0.5),
-    p95: at(0.95),
-    p99: at(0.99),
-    max: at(1),
-    makespan: (last - seen.began) / 1000,
-    studies,
-    rebound,
-  };
+  return { ...figuresOf(waits, (last - seen.began) / 1000), studies, rebound };
 }
