@@ -75,3 +75,30 @@ test('replay reads the ledger of the service that is running, and finds what was
   // The service goes on.
   expect(await runDde(farm, ['status'])).toMatchObject({ code: 0 });
 });
+
+test('a study that waits says why, and how the backends are now', async () => {
+  for (const backend of ['orthanc1', 'orthanc2'])
+    expect(await runDde(farm, ['backends', 'drain', backend])).toMatchObject({ code: 0 });
+  const late = makeStudy({ seed: 'balancing-late', instances: 1 });
+  const file = join(farm.home, 'late.dcm');
+  await writeFile(file, late.instances[0]?.file ?? new Uint8Array());
+  await runDde(farm, ['send', file, '--no-wait']);
+  const ran = await until(
+    async () => {
+      const explained = await runDde(farm, ['explain', late.studyUid]);
+      return explained.out.includes('The backends as they are now') ? explained : null;
+    },
+    { what: 'the study to wait' },
+  );
+  expect(isNarrow(ran), ran.out).toBe(true);
+  expect(ran.out).toMatch(/It waits for \d+ s now: no backend can take it/);
+  expect(ran.out.split('The backends as they are now')[1]).toMatch(/orthanc1.*drain[^]*orthanc2.*drain/);
+
+  await runDde(farm, ['backends', 'ready', 'orthanc1']);
+  await until(async () => (await runDde(farm, ['explain', late.studyUid])).out.includes('1, 1 proven'), {
+    what: 'the study to arrive',
+  });
+  const { out } = await runDde(farm, ['explain', late.studyUid]);
+  expect(out).not.toContain('It waits');
+  expect(out).toContain('placed on orthanc1');
+});
