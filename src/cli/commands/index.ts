@@ -14,6 +14,7 @@ import { registerQueue } from './queue.ts';
 import { registerRebind } from './rebind.ts';
 import { registerReplay } from './replay.ts';
 import { registerSend } from './send.ts';
+import { registerSimulate } from './simulate.ts';
 import { registerShadow } from './shadow.ts';
 import { registerStatus } from './status.ts';
 import { registerStudies } from './studies.ts';
@@ -41,4 +42,5 @@ export const commands: readonly ((program: Command, context: CliContext) => void
   registerBackup,
   registerCheck,
   registerGenerate,
+  registerSimulate,
 ];

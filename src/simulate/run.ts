@@ -1,0 +1,73 @@
+import { policyNamed } from '../decision/policies.ts';
+import type { PolicyName, QueueOrder } from '../topology/topology.ts';
+import { policyNames } from '../topology/topology.ts';
+import { lowerBound } from './bound.ts';
+import { buildCase } from './build.ts';
+import { type Figures, figuresOf, figuresOfBound, meanFigures } from './figures.ts';
+import type { Scenario } from './scenario.ts';
+import { simulate, usualSettings } from './simulate.ts';
+
+/** What can be asked for by name: the service's policies, and its default one when it is told the true speeds. */
+export const contestants = [...policyNames, 'oracle'] as const;
+export type Contestant = (typeof contestants)[number];
+
+/** The averages over the seeds. */
+export interface Row extends Figures {
+  readonly policy: Contestant | 'lower bound';
+  /** The 99th percentile of the best seed and of the worst. */
+  readonly p99Range: readonly [number, number];
+}
+
+export interface Report {
+  readonly scenario: string;
+  readonly rows: readonly Row[];
+}
+
+export interface RunOptions {
+  readonly policies: readonly Contestant[];
+  readonly order: QueueOrder;
+  /** Seeds 1 to this one. */
+  readonly seeds: number;
+  /** Called after each simulation, and awaited: whoever shows progress has a chance to. */
+  readonly onStep?: () => Promise<void>;
+}
+
+/** One scenario under each of the policies, with the same studies, speeds and troubles for all of them. */
+export async function runScenario(scenario: Scenario, options: RunOptions): Promise<Report> {
+  const { policies, order, seeds } = options;
+  const found = new Map<Row['policy'], Figures[]>(
+    [...policies, 'lower bound' as const].map((one) => [one, []]),
+  );
+  for (let seed = 1; seed <= seeds; seed++) {
+    const { arrivals, backends, operator, until } = buildCase(scenario, seed);
+    const { front: frontBytesPerSecond, warmUp } = scenario;
+    const bound = lowerBound(arrivals, backends, { chunk: usualSettings.chunk, frontBytesPerSecond });
+    const firstAts = arrivals.map(({ at }) => at);
+    found.get('lower bound')?.push(figuresOfBound(bound, firstAts, warmUp));
+    for (const policy of policies) {
+      const result = simulate({
+        arrivals,
+        backends,
+        operator,
+        until,
+        seed,
+        frontBytesPerSecond,
+        policy: policyNamed(baseOf(policy), { order }),
+        knowsSpeeds: policy === 'oracle',
+      });
+      found.get(policy)?.push(figuresOf(result, bound, warmUp));
+      await options.onStep?.();
+    }
+  }
+  return {
+    scenario: scenario.name,
+    rows: [...found].map(([policy, figures]) => {
+      const p99s = figures.map(({ p99 }) => p99);
+      return { policy, ...meanFigures(figures), p99Range: [Math.min(...p99s), Math.max(...p99s)] };
+    }),
+  };
+}
+
+function baseOf(policy: Contestant): PolicyName {
+  return policy === 'oracle' ? 'expected-completion' : policy;
+}
