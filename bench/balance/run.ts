@@ -1,3 +1,4 @@
+import { cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Farm, frontsEmpty, startFarm } from '../../test/support/farm.ts';
 import { type Fault, type FaultProxy, startProxy } from '../../test/support/proxy.ts';
@@ -14,7 +15,22 @@ export interface Run extends Figures {
   readonly studies: readonly number[];
   /** Studies of which more than one epoch was needed. */
   readonly rebound: number;
+  /** Those that took longest, so that an outlier can be looked into. */
+  readonly slowest: readonly SlowStudy[];
+  /** Share of all cores in use, by whomever: where nothing is left, it is the machine that was measured. */
+  readonly cpu: number;
 }
+
+interface SlowStudy {
+  readonly studyUid: string;
+  readonly at: number;
+  readonly seconds: number;
+  readonly backend: string;
+  readonly modality: string;
+  readonly instances: number;
+}
+
+const slowestKept = 5;
 
 const isImage = ({ method, path }: { method: string; path: string }): boolean =>
   method === 'POST' && path === '/instances';
@@ -58,6 +74,7 @@ export async function runOnce(
       ended.signal,
     );
     const began = Date.now();
+    const busy = cpuShare();
     let acknowledged: ReadonlyMap<string, number>;
     try {
       acknowledged = await replay(made, farm.front.dicomPort);
@@ -66,10 +83,11 @@ export async function runOnce(
       ended.abort();
       await stalling;
     }
+    const cpu = busy();
     await frontsEmpty(farm, 120_000);
     // What is read now are whole files, past the proxies, but by the same processes.
     const receipts = await check(farm, made);
-    return summary(made, names, { began, acknowledged, receipts });
+    return { ...summary(made, names, { began, acknowledged, receipts }), cpu };
   } finally {
     for (const proxy of proxies.values()) await proxy.close();
   }
@@ -124,8 +142,8 @@ function summary(
     readonly acknowledged: ReadonlyMap<string, number>;
     readonly receipts: Awaited<ReturnType<typeof check>>;
   },
-): Run {
-  const waits: number[] = [];
+): Omit<Run, 'cpu'> {
+  const waits: SlowStudy[] = [];
   const studies = names.map(() => 0);
   let rebound = 0;
   let last = seen.began;
@@ -139,7 +157,32 @@ function summary(
     studies[index] = (studies[index] ?? 0) + 1;
     if (proof.epochs > 1) rebound++;
     // The front announces an image before it acknowledges it: a small one may be proven first.
-    if (!trace.isWarmUp) waits.push(Math.max(0, proof.lastAt - acknowledged) / 1000);
+    const seconds = Math.max(0, proof.lastAt - acknowledged) / 1000;
+    const { at, modality, instances } = trace;
+    if (!trace.isWarmUp)
+      waits.push({ studyUid: study.studyUid, at, seconds, backend: proof.backend, modality, instances });
   }
-  return { ...figuresOf(waits, (last - seen.began) / 1000), studies, rebound };
+  const seconds = waits.map((one) => one.seconds);
+  return {
+    ...figuresOf(seconds, (last - seen.began) / 1000),
+    studies,
+    rebound,
+    slowest: waits.toSorted((a, b) => b.seconds - a.seconds).slice(0, slowestKept),
+  };
+}
+
+/** From now on; returns the way to ask. */
+function cpuShare(): () => number {
+  const count = (): { readonly idle: number; readonly all: number } => {
+    const times = cpus().map((core) => core.times);
+    return {
+      idle: times.reduce((sum, { idle }) => sum + idle, 0),
+      all: times.reduce((sum, { user, nice, sys, irq, idle }) => sum + user + nice + sys + irq + idle, 0),
+    };
+  };
+  const before = count();
+  return () => {
+    const now = count();
+    return 1 - (now.idle - before.idle) / (now.all - before.all);
+  };
 }

@@ -12,7 +12,7 @@ const figures = (p99: number, makespan = 10 * p99): Figures => ({
   max: p99 + 1,
   makespan,
 });
-const run = (p99: number): Run => ({ ...figures(p99), studies: [1, 2], rebound: 0 });
+const run = (p99: number): Run => ({ ...figures(p99), studies: [1, 2], rebound: 0, slowest: [], cpu: 0.5 });
 
 test('medians are taken of each measure by itself, and of two in the middle the mean', () => {
   expect(medians([figures(9), figures(1), figures(3)])).toEqual(figures(3));
