@@ -80,7 +80,8 @@ export const traceSql = {
 
 /**
  * Reads from a ledger, or from a copy of one, what came in a span of time and what became of it. Nothing is written, no version is
- * changed, and a service that is using the ledger goes on: each statement is read to its end at once and holds nothing.
+ * changed, and a service that is using the ledger goes on: each statement is read to its end at once and holds nothing. Beside a
+ * ledger that nobody has open SQLite leaves its empty log; removing it was rejected, since a service may have started meanwhile.
  *
  * @throws LedgerError `failed` when there is no file or it is no ledger, `newer` when a later release wrote it, `damaged`, `busy`
  */

@@ -22,8 +22,9 @@ export function registerExplain(program: Command, context: CliContext): void {
       'after',
       [
         '',
-        'SECONDS until the study is available there = WAIT for what is ahead of it + its OWN work; o: time for an image,',
-        'r: bytes a second, g: how the backend does at the moment against both (1: as expected).',
+        'SECONDS until the study is available there: after the WAIT for a lane its OWN work, on as many lanes as it can use; but',
+        'not before the last of its images, or before all that is ahead of it. o: time for an image, r: bytes a second, g: how',
+        'the backend does at the moment against both (1: as expected).',
         'A backend without a word about its state was ready and up.',
         '',
         'Examples:',

@@ -168,12 +168,8 @@ function policiesFor({ studies }: Trace, asked: readonly PolicyName[]): readonly
 function print(report: ReplayReport, span: Span, { out }: CliContext): void {
   const { from, to } = iso(span);
   const studies = counted(report.studies, 'study', 'studies');
-  out.line(
-    folded(
-      `${localTime(from)} to ${localTime(to)}: ${studies}, ${counted(report.images, 'image')}, ${size(report.bytes) ?? ''}`,
-      out.width,
-    ),
-  );
+  out.line(`${localTime(from)} to ${localTime(to)}`);
+  out.line(`${studies}, ${counted(report.images, 'image')}, ${size(report.bytes) ?? ''}`);
   if (report.studies === 0) return;
   out.line();
   out.line('Seconds from the last image on the front until the study is available:');

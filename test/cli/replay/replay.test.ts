@@ -135,7 +135,7 @@ describe('replay', () => {
     expect(ran.err).toBe('');
   });
 
-  test('of a copy is the same, and changes nothing in the ledger or beside it', async () => {
+  test('of a copy is the same, and changes nothing in it', async () => {
     const copy = join(folder.path, 'copy.sqlite');
     await ledger.backup(copy);
     const before = await digest(copy);
