@@ -28,7 +28,7 @@ interface ReplayOptions {
   readonly ledger?: string;
   readonly from?: number;
   readonly to?: number;
-  readonly policy: readonly PolicyName[];
+  readonly policy?: readonly PolicyName[];
   readonly order?: QueueOrder;
   readonly json?: boolean;
 }
@@ -46,10 +46,9 @@ export function registerReplay(program: Command, context: CliContext): void {
     .option('--from <time>', 'such as 2026-11-24T08:00:00Z; default: 24 hours before --to', timeOf)
     .option('--to <time>', 'default: now', timeOf)
     .addOption(
-      new Option('--policy <name>', 'this one; may be given several times (default: expected-completion)')
-        .choices([...policyNames])
-        .argParser(policyAdded)
-        .default([], 'none'),
+      new Option('--policy <name...>', 'which policies (default: expected-completion)').choices([
+        ...policyNames,
+      ]),
     )
     .addOption(
       new Option('--order <name>', "which waiting study goes first (default: the topology's)").choices([
@@ -66,7 +65,7 @@ export function registerReplay(program: Command, context: CliContext): void {
         'weights are those of the topology now. The row that replays what was tells how far the others are to be trusted.',
         '',
         'Examples:',
-        '  dde replay --policy expected-completion --policy round-robin',
+        '  dde replay --policy expected-completion round-robin',
         '  dde replay --from 2026-11-23T06:00:00Z --to 2026-11-23T18:00:00Z --ledger monday.sqlite',
       ].join('\n'),
     )
@@ -82,7 +81,7 @@ export function registerReplay(program: Command, context: CliContext): void {
       const trace = read(file, span);
       const topology = topologyOf(context);
       const order = options.order ?? topology?.routing.order ?? 'fifo';
-      const names = policiesFor(trace, options.policy);
+      const names = policiesFor(trace, options.policy ?? ['expected-completion']);
       const report = replay({
         span,
         trace,
@@ -104,12 +103,6 @@ function timeOf(text: string): number {
   const at = Date.parse(text);
   if (Number.isFinite(at)) return at;
   throw new InvalidArgumentError('write it such as 2026-11-24T08:00:00Z');
-}
-
-function policyAdded(text: string, before: readonly PolicyName[]): readonly PolicyName[] {
-  const name = policyNames.find((known) => known === text);
-  if (name === undefined) throw new InvalidArgumentError(`allowed are ${policyNames.join(', ')}`);
-  return before.includes(name) ? before : [...before, name];
 }
 
 /** @throws UserError with what a person can do */
@@ -161,8 +154,7 @@ function settingsOf({ routing }: Topology) {
 /** The policy of that time comes first: it shows how well the replay meets what was. */
 function policiesFor({ studies }: Trace, asked: readonly PolicyName[]): readonly PolicyName[] {
   const was = policyNames.find((name) => name === policyOf(studies));
-  const wanted = asked.length === 0 ? (['expected-completion'] as const) : asked;
-  return [...new Set([...(was === undefined ? [] : [was]), ...wanted])];
+  return [...new Set([...(was === undefined ? [] : [was]), ...asked])];
 }
 
 function print(report: ReplayReport, span: Span, { out }: CliContext): void {
