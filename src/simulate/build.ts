@@ -29,9 +29,11 @@ export function namesOf({ name, count }: Pick<Group, 'name' | 'count'>): string[
 }
 
 export function buildCase(scenario: ScenarioDocument, seed: number): Case {
-  const kinds = scenario.studies.map(({ size, ...kind }): Kind => ({ ...kind, bytes: size }));
+  const { load, perHour, pace, rhythm, crowds, bursts, batch } = scenario.arrivals;
+  const kinds = scenario.studies.map(
+    ({ size, ...kind }): Kind => ({ ...kind, bytes: size, pace: pace ?? kind.pace }),
+  );
   const grouped = scenario.backends.flatMap((group) => membersOf(group, seed).map((one) => ({ one, group })));
-  const { load, perHour, rhythm, crowds, bursts, batch } = scenario.arrivals;
   const arrivals = arrivalsOf(
     kinds,
     {

@@ -117,6 +117,8 @@ const arrivals = z
     /** Work that comes against what all backends can do together, from 0; above 1 it cannot be done. */
     load: z.number().min(0).max(20).optional(),
     perHour: z.number().min(0).max(1_000_000).optional(),
+    /** Images a second while a study is being sent, whatever its modality: for what a machine sends that has all of it. */
+    pace: z.number().gt(0).max(100_000).optional(),
     rhythm: z.array(z.number().min(0).max(100)).max(1_000).default([]),
     crowds: z
       .array(z.strictObject({ at: duration, for: longerThanNothing, factor: z.number().gt(0).max(100) }))
