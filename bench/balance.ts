@@ -1,9 +1,9 @@
-import { setPriority } from 'node:os';
 import { parseArgs } from 'node:util';
 import { orthancVersion } from '../test/support/orthanc-process.ts';
 import { openTempRoot } from '../test/support/temp.ts';
 import { modelOf } from './balance/model.ts';
 import { type PolicyUnderTest, parsePolicy } from './balance/policy.ts';
+import { goFirst } from './balance/priority.ts';
 import { makeTrace } from './balance/replay.ts';
 import { reportOf, type ScenarioReport, tableOf } from './balance/report.ts';
 import { type Run, runOnce } from './balance/run.ts';
@@ -44,8 +44,9 @@ const seed = count('seed', options.seed);
 const policies = options.policy.map(parsePolicy);
 const scenarios = options.scenario.includes('all') ? liveScenarios : options.scenario.map(scenarioNamed);
 
-goFirst();
 const closeRoot = openTempRoot();
+const endFirst = goFirst();
+if (endFirst === null) say('priority cannot be raised here: times include waiting for a CPU');
 try {
   const reports: ScenarioReport[] = [];
   for (const scenario of scenarios) {
@@ -62,6 +63,7 @@ checked in every run: all images on one backend each, studies whole, pixels as s
 seconds from a study's last image acknowledged to all of it proven on its backend; all: from
 the first image to the last proof; ×: times as long as ${policies[0]?.label}, and the same in the model`);
 } finally {
+  endFirst?.();
   closeRoot();
 }
 
@@ -89,15 +91,6 @@ async function compare(scenario: LiveScenario): Promise<ScenarioReport> {
       model: modelOf(scenario, trace, policy),
     })),
   );
-}
-
-/** What else runs on this machine shall not be what is measured: this process and what it starts go first, where this account may say so. */
-function goFirst(): void {
-  try {
-    setPriority(-10);
-  } catch {
-    say('priority cannot be raised here: times include waiting for a CPU');
-  }
 }
 
 function count(name: string, text: string): number {
