@@ -30,24 +30,43 @@ export const unmeasured: Law = {
  * none of them ever had company.
  */
 const contentions = [unmeasured.contention, 0, 0.25, 0.75, 1];
-/** Transfers that the assumption before the first one counts as: enough where all are alike and the three cannot be told apart. */
-const priorWeight = 0.5;
+/** Transfers that what was assumed counts as: enough where all are alike and the three figures cannot be told apart. */
+const assumedWeight = { before: 0.5, fromOthers: 3 };
+/** Of what is assumed, at the least: a figure of nothing would be one that its backend can never be slow at. */
+const leastShare = 0.02;
 /** Times are recorded in milliseconds. */
 const leastSeconds = 0.001;
 /** A transfer further off than this is taken for one with a mishap, and counts no more than if it were just so far off. */
 const farOff = 3;
 
 /**
- * The law that fits these transfers best, by least squares on the relative error, so that the many small ones count as much as the few
- * large ones. None of its figures is negative.
+ * The law that fits these transfers best, by least squares. A transfer counts by the root of its time: by its time the few large ones would
+ * decide alone, and by the relative error the many small ones. None of its figures is negative.
+ *
+ * @param like what it is taken to be like where its own transfers do not say; as many times slower as they are
  */
-export function fitLaw(observations: readonly Observation[]): Law {
+export function fitLaw(observations: readonly Observation[], like: Law | null = null): Law {
   const usable = observations.filter(
     ({ instances, bytes, seconds }) => instances > 0 && bytes >= 0 && seconds >= leastSeconds,
   );
-  if (usable.length === 0) return unmeasured;
-  const fits = contentions.map((contention) => fitAlone(usable, contention));
+  if (usable.length === 0) return like ?? unmeasured;
+  const fits = contentions.map((contention) => fitAlone(usable, contention, like));
   return fits.reduce((best, one) => (one.error < best.error ? one : best)).law;
+}
+
+/**
+ * The laws of several backends. With few transfers what a backend is slow at cannot be told, but backends of one farm are often slow at
+ * the same thing: so each is taken to be like all of them together, until its own transfers say otherwise.
+ */
+export function fitLaws(backends: readonly (readonly Observation[])[]): readonly Law[] {
+  const scaledToOne = backends.flatMap((observations) => {
+    const scale = scaleOf(observations, unmeasured);
+    return observations.map((one) => ({ ...one, seconds: one.seconds / scale }));
+  });
+  const common = fitLaw(scaledToOne);
+  return backends.map((observations) =>
+    observations.length === 0 ? unmeasured : fitLaw(observations, common),
+  );
 }
 
 /** Seconds a transfer takes by the law. */
@@ -62,10 +81,12 @@ export function secondsBy(
 function fitAlone(
   observations: readonly Observation[],
   contention: number,
+  like: Law | null,
 ): { readonly law: Law; readonly error: number } {
-  const base = { ...unmeasured, contention };
+  const base = { ...(like ?? unmeasured), contention };
+  const pull = like === null ? assumedWeight.before : assumedWeight.fromOthers;
   // As many times slower than assumed; from there each of the three may go its own way.
-  const scale = median(observations.map((one) => one.seconds / secondsBy(base, one)));
+  const scale = scaleOf(observations, base);
   const unit = [
     base.setupSeconds * scale,
     base.secondsPerInstance * scale,
@@ -77,16 +98,22 @@ function fitAlone(
   }));
 
   let theta: readonly [number, number, number] = [1, 1, 1];
-  // Weighted by the reciprocal of what is expected, which the fit itself says; it settles within a few rounds.
+  // Weighted by what is expected, which the fit itself says; it settles within a few rounds.
   for (let round = 0; round < 8; round++) {
     const weighted = rows.map(({ features, target }) => {
       const expected = dot(features, theta);
-      const relative = Math.min(target / expected, farOff);
-      return { features: scaled(features, 1 / expected), target: relative };
+      const weight = Math.sqrt(expected) / expected;
+      return {
+        features: scaled(features, weight),
+        target: Math.min(target, farOff * expected) * weight,
+      };
     });
-    theta = solve(weighted, theta);
+    theta = solve(weighted, theta, pull);
   }
-  const errors = rows.map(({ features, target }) => Math.abs(Math.log(target / dot(features, theta))));
+  const errors = rows.map(({ features, target }) => {
+    const expected = dot(features, theta);
+    return Math.sqrt(expected) * Math.abs(Math.log(target / expected));
+  });
   return {
     law: {
       setupSeconds: theta[0] * unit[0],
@@ -100,24 +127,33 @@ function fitAlone(
 
 type Three = readonly [number, number, number];
 
-/** Least squares with no negative answer, one coordinate after the other; `priorWeight` pulls each towards 1. */
-function solve(rows: readonly { readonly features: Three; readonly target: number }[], start: Three): Three {
+/** Least squares with no negative answer, one coordinate after the other; as many rows as `weight` pull each towards 1. */
+function solve(
+  rows: readonly { readonly features: Three; readonly target: number }[],
+  start: Three,
+  weight: number,
+): Three {
   const gram = [0, 1, 2].map((i) =>
     [0, 1, 2].map((j) => totalOf(rows, ({ features }) => at(features, i) * at(features, j))),
   );
   const right = [0, 1, 2].map((i) => totalOf(rows, ({ features, target }) => at(features, i) * target));
   const theta = [...start];
   // Its own share of the whole, so that the pull is as strong for each, whatever the unit.
-  const pull = [0, 1, 2].map((i) => (priorWeight * at(gram[i] ?? [], i)) / rows.length);
+  const pull = [0, 1, 2].map((i) => (weight * at(gram[i] ?? [], i)) / rows.length);
   for (let step = 0; step < 100; step++) {
     for (const i of [0, 1, 2]) {
       const row = gram[i] ?? [];
       const others = [0, 1, 2].reduce((total, j) => (j === i ? total : total + at(row, j) * at(theta, j)), 0);
       const denominator = at(row, i) + at(pull, i);
-      if (denominator > 0) theta[i] = Math.max(1e-6, (at(right, i) - others + at(pull, i)) / denominator);
+      if (denominator > 0)
+        theta[i] = Math.max(leastShare, (at(right, i) - others + at(pull, i)) / denominator);
     }
   }
   return [at(theta, 0), at(theta, 1), at(theta, 2)];
+}
+
+function scaleOf(observations: readonly Observation[], law: Law): number {
+  return median(observations.map((one) => Math.max(one.seconds, leastSeconds) / secondsBy(law, one)));
 }
 
 function at(values: readonly number[], index: number): number {

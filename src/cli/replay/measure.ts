@@ -1,6 +1,6 @@
 import type { RecordedMinute, RecordedTransfer } from '../../ledger/trace.ts';
 import type { EpochMs } from '../../study.ts';
-import { fitLaw, type Law, type Observation, secondsBy } from './fit.ts';
+import { fitLaws, type Law, type Observation, secondsBy, unmeasured } from './fit.ts';
 
 /** How one backend was over a span of time. */
 export interface MeasuredBackend {
@@ -38,16 +38,16 @@ export function measureBackends(
 ): readonly MeasuredBackend[] {
   const transfersOf = Map.groupBy(transfers, ({ backend }) => backend);
   const minutesOf = Map.groupBy(minutes, ({ orthanc }) => orthanc);
-  return names.map((name) => {
-    const all = transfersOf.get(name) ?? [];
-    const observed = observe(all);
-    const good = observed.filter(({ ok }) => ok);
-    const law = fitLaw(good.map(({ observation }) => observation));
-    const speeds = speedsOf(law, observed);
+  const observedOf = names.map((name) => observe(transfersOf.get(name) ?? []));
+  const goodOf = observedOf.map((observed) => observed.filter(({ ok }) => ok));
+  const laws = fitLaws(goodOf.map((good) => good.map(({ observation }) => observation)));
+  return names.map((name, index) => {
+    const law = laws[index] ?? unmeasured;
+    const speeds = speedsOf(law, observedOf[index] ?? []);
     const down = new Set(
       (minutesOf.get(name) ?? []).filter(({ up }) => up < 0.5).map(({ at }) => minuteOf(at)),
     );
-    return { name, law, transfers: good.length, conditions: conditionsOf(speeds, down, span) };
+    return { name, law, transfers: goodOf[index]?.length ?? 0, conditions: conditionsOf(speeds, down, span) };
   });
 }
 
