@@ -1,14 +1,13 @@
 import { parseArgs } from 'node:util';
 import { orthancVersion } from '../test/support/orthanc-process.ts';
 import { openTempRoot } from '../test/support/temp.ts';
+import { type LiveCase, liveCase, liveNames } from './balance/live-case.ts';
 import { modelOf } from './balance/model.ts';
 import { type PolicyUnderTest, parsePolicy } from './balance/policy.ts';
 import { goFirst } from './balance/priority.ts';
-import { makeTrace } from './balance/replay.ts';
+import { makeFiles } from './balance/replay.ts';
 import { reportOf, type ScenarioReport, tableOf } from './balance/report.ts';
 import { type Run, runOnce } from './balance/run.ts';
-import { type LiveScenario, liveScenarios } from './balance/scenarios.ts';
-import { traceOf } from './balance/trace.ts';
 import { machine } from './support/figures.ts';
 
 /**
@@ -33,25 +32,26 @@ const { values: options } = parseArgs({
   },
 });
 if (options.help) {
-  console.log(`usage: npm run bench:balance -- [--scenario NAME|all] [--policy NAME[:ORDER]] [--studies 200] [--repeats 3] [--seed 1] [--json]
+  console.log(`usage: npm run bench:balance -- [--scenario NAME|FILE|all] [--policy NAME[:ORDER]] [--studies 200] [--repeats 3] [--seed 1] [--json]
   --scenario and --policy may be given several times; every policy is compared with the first
-${liveScenarios.map(({ name, what }) => `  ${name.padEnd(12)}${what}`).join('\n')}`);
+  scenarios: ${liveNames().join(', ')}, or a file as of dde simulate with speeds that this machine can feed`);
   process.exit(0);
 }
 const repeats = count('repeats', options.repeats);
 const studies = count('studies', options.studies);
 const seed = count('seed', options.seed);
 const policies = options.policy.map(parsePolicy);
-const scenarios = options.scenario.includes('all') ? liveScenarios : options.scenario.map(scenarioNamed);
+const scenarios = options.scenario.includes('all') ? liveNames() : options.scenario;
+const cases = scenarios.map((name) => liveCase(name, studies, seed));
 
 const closeRoot = openTempRoot();
 const endFirst = goFirst();
 if (endFirst === null) say('priority cannot be raised here: times include waiting for a CPU');
 try {
   const reports: ScenarioReport[] = [];
-  for (const scenario of scenarios) {
-    say(`${scenario.name}: ${scenario.what}`);
-    const report = await compare(scenario);
+  for (const live of cases) {
+    say(`${live.scenario.name}: ${live.scenario.about}`);
+    const report = await compare(live);
     say(`\n${tableOf(report)}\n`);
     reports.push(report);
   }
@@ -67,15 +67,14 @@ the first image to the last proof; ×: times as long as ${policies[0]?.label}, a
   closeRoot();
 }
 
-async function compare(scenario: LiveScenario): Promise<ScenarioReport> {
-  const trace = traceOf(scenario, studies, seed);
-  const made = makeTrace(trace);
+async function compare(live: LiveCase): Promise<ScenarioReport> {
+  const made = makeFiles(live);
   const runs = new Map<PolicyUnderTest, Run[]>(policies.map((policy) => [policy, []]));
   for (let repeat = 0; repeat < repeats; repeat++) {
     // Another one first each time, so that a machine that grows slower does not speak for one of them.
     const turn = repeat % policies.length;
     for (const policy of [...policies.slice(turn), ...policies.slice(0, turn)]) {
-      const run = await runOnce(scenario, made, policy);
+      const run = await runOnce(live, made, policy);
       runs.get(policy)?.push(run);
       const figures = `p50 ${run.p50.toFixed(2)} s, p99 ${run.p99.toFixed(2)} s, all ${run.makespan.toFixed(1)} s`;
       say(
@@ -84,11 +83,11 @@ async function compare(scenario: LiveScenario): Promise<ScenarioReport> {
     }
   }
   return reportOf(
-    scenario,
+    live.scenario.name,
     [...runs].map(([policy, done]) => ({
       label: policy.label,
       runs: done,
-      model: modelOf(scenario, trace, policy),
+      model: modelOf(live, policy),
     })),
   );
 }
@@ -98,14 +97,6 @@ function count(name: string, text: string): number {
   if (!Number.isInteger(value) || value < 1)
     throw new Error(`--${name} must be a whole number from 1, not ${text}`);
   return value;
-}
-
-function scenarioNamed(name: string): LiveScenario {
-  const found = liveScenarios.find((scenario) => scenario.name === name);
-  if (found !== undefined) return found;
-  throw new Error(
-    `there is no scenario ${name}: take all, or one of ${liveScenarios.map((one) => one.name).join(', ')}`,
-  );
 }
 
 function say(line: string): void {

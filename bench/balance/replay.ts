@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makeStudy, type SyntheticStudy } from '../../test/support/synthetic.ts';
+import { timeOf } from '../../src/simulate/arriving.ts';
+import { type Modality, makeStudy, type SyntheticStudy } from '../../test/support/synthetic.ts';
 import { associate, storable } from './association.ts';
-import type { TraceStudy } from './trace.ts';
+import type { LiveCase, TraceStudy } from './live-case.ts';
 
 /** A study of the trace with its files. */
 export interface MadeStudy {
@@ -12,18 +13,29 @@ export interface MadeStudy {
 /** Modalities that send at the same time at most; a front has threads for so many associations. */
 export const mostAssociations = 48;
 
-/** The files of a trace: a few hundred megabytes, made once and sent for every policy, so that nobody waits for their making. */
-export function makeTrace(trace: readonly TraceStudy[]): readonly MadeStudy[] {
-  return trace.map((one) => ({
-    trace: one,
-    study: makeStudy({
-      seed: one.name,
-      modality: one.modality,
-      station: one.station,
-      instances: one.instances,
-      bytes: one.bytesPerInstance,
-    }),
-  }));
+const modalities: readonly Modality[] = ['CT', 'MR', 'CR', 'US'];
+
+/**
+ * The files of all studies: a few hundred megabytes, made once and sent for every policy, so that nobody waits for their making.
+ *
+ * @throws Error for a modality of which no images can be made
+ */
+export function makeFiles({ scenario, studies }: LiveCase): readonly MadeStudy[] {
+  return studies.map((trace) => {
+    const { studyUid, station, instances, bytes, ...arrival } = trace.arrival;
+    const modality = modalities.find((one) => one === arrival.modality);
+    if (modality === undefined || station === null)
+      throw new Error(`no images of ${arrival.modality} can be made`);
+    const study = makeStudy({
+      seed: `${scenario.name} ${studyUid}`,
+      studyUid,
+      modality,
+      station,
+      instances,
+      bytes: bytes / instances,
+    });
+    return { trace, study };
+  });
 }
 
 /**
@@ -40,7 +52,7 @@ export async function replay(made: readonly MadeStudy[], port: number): Promise<
   const waiting: (() => void)[] = [];
 
   const send = async ({ trace, study }: MadeStudy): Promise<void> => {
-    await untilTime(began, trace.at);
+    await untilTime(began, trace.arrival.at);
     if (free === 0) await new Promise<void>((resolve) => waiting.push(resolve));
     else free--;
     try {
@@ -65,10 +77,10 @@ async function sendStudy(
   const [first] = study.instances;
   if (first === undefined) return;
   const { sopClass } = storable(first.file);
-  const association = await associate(port, { sopClass, callingAet: trace.station });
+  const association = await associate(port, { sopClass, callingAet: study.station });
   try {
     for (const [number, { file }] of study.instances.entries()) {
-      await untilTime(began, trace.at + number * trace.secondsBetweenImages);
+      await untilTime(began, timeOf(trace.arrival, number));
       await association.store(storable(file));
     }
   } finally {

@@ -1,6 +1,5 @@
 import { type Figures, measures, medians, ratioOf } from './figures.ts';
 import type { Run } from './run.ts';
-import type { LiveScenario } from './scenarios.ts';
 
 /** All runs of one policy in one scenario, in the order of the repeats, and what the model makes of the same trace. */
 export interface PolicyRuns {
@@ -34,9 +33,9 @@ interface Sides {
 }
 
 /** Compares every policy with the first. */
-export function reportOf({ name }: LiveScenario, policies: readonly PolicyRuns[]): ScenarioReport {
+export function reportOf(scenario: string, policies: readonly PolicyRuns[]): ScenarioReport {
   const [first] = policies;
-  if (first === undefined) return { scenario: name, rows: [] };
+  if (first === undefined) return { scenario, rows: [] };
   const rows = policies.map((one): Row => {
     const times = (measure: 'p99' | 'makespan'): Sides => ({
       live: ratioOf(one.runs, first.runs, measure),
@@ -50,7 +49,7 @@ export function reportOf({ name }: LiveScenario, policies: readonly PolicyRuns[]
       runs: one.runs,
     };
   });
-  return { scenario: name, rows };
+  return { scenario, rows };
 }
 
 /** A table of at most 80 columns. */

@@ -1,13 +1,14 @@
 import { cpus } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Farm, frontsEmpty, startFarm } from '../../test/support/farm.ts';
-import { type Fault, type FaultProxy, startProxy } from '../../test/support/proxy.ts';
+import { type FaultProxy, startProxy } from '../../test/support/proxy.ts';
 import { until } from '../../test/support/wait.ts';
 import { check } from './check.ts';
 import { type Figures, figuresOf } from './figures.ts';
+import type { LiveCase } from './live-case.ts';
+import { settleSeconds } from './model.ts';
 import type { PolicyUnderTest } from './policy.ts';
+import { drive, faultOf } from './proxies.ts';
 import { type MadeStudy, mostAssociations, replay } from './replay.ts';
-import type { BackendSpeed, LiveScenario } from './scenarios.ts';
 
 /** What one run of one policy came to. */
 export interface Run extends Figures {
@@ -26,14 +27,11 @@ interface SlowStudy {
   readonly at: number;
   readonly seconds: number;
   readonly backend: string;
-  readonly modality: string;
+  readonly modality: string | null;
   readonly instances: number;
 }
 
 const slowestKept = 5;
-
-const isImage = ({ method, path }: { method: string; path: string }): boolean =>
-  method === 'POST' && path === '/instances';
 
 /**
  * One policy with one trace on a farm of its own, from its start to the check that every image is on one backend, with its
@@ -42,15 +40,15 @@ const isImage = ({ method, path }: { method: string; path: string }): boolean =>
  * @throws Error when that is not so, or work is left over
  */
 export async function runOnce(
-  scenario: LiveScenario,
+  { backends }: LiveCase,
   made: readonly MadeStudy[],
   { policy, order }: PolicyUnderTest,
 ): Promise<Run> {
   const proxies = new Map<string, FaultProxy>();
   try {
     await using farm = await startFarm({
-      backends: scenario.backends.length,
-      settle: '2 s',
+      backends: backends.length,
+      settle: `${settleSeconds} s`,
       routing: { policy, order },
       history: { sample: '1 s' },
       orthancConfig: { front: { DicomThreadsCount: mostAssociations + 2 } },
@@ -62,26 +60,20 @@ export async function runOnce(
       },
     });
     const names = [...farm.backends.keys()];
-    const slow = (index: number): Promise<void> =>
-      setFault(proxies.get(names[index] ?? ''), speedOf(scenario, index));
-    for (const index of names.keys()) await slow(index);
+    const slowed = backends.map((backend, index) => ({ backend, proxy: need(proxies, names[index]) }));
+    for (const { backend, proxy } of slowed) await proxy.set(faultOf(backend, { speed: 1, answers: true }));
 
     const ended = new AbortController();
-    const stalling = stallOne(
-      scenario,
-      proxies.get(names[scenario.stall?.backend ?? 0] ?? ''),
-      slow,
-      ended.signal,
-    );
     const began = Date.now();
     const busy = cpuShare();
+    const driving = Promise.all(slowed.map(({ backend, proxy }) => drive(backend, proxy, ended.signal)));
     let acknowledged: ReadonlyMap<string, number>;
     try {
       acknowledged = await replay(made, farm.front.dicomPort);
       await allProven(farm, made);
     } finally {
       ended.abort();
-      await stalling;
+      await driving;
     }
     const cpu = busy();
     await frontsEmpty(farm, 120_000);
@@ -93,33 +85,10 @@ export async function runOnce(
   }
 }
 
-function speedOf(scenario: LiveScenario, index: number): Fault {
-  const speed: BackendSpeed | undefined = scenario.backends[index];
-  if (speed === undefined) return { kind: 'pass' };
-  const { bytesPerSecond, secondsPerImage } = speed;
-  const delay = secondsPerImage > 0 ? { delayMs: 1000 * secondsPerImage, only: isImage } : {};
-  return { kind: 'throttle', bytesPerSecond, ...delay };
-}
-
-async function setFault(proxy: FaultProxy | undefined, fault: Fault): Promise<void> {
+function need(proxies: ReadonlyMap<string, FaultProxy>, name: string | undefined): FaultProxy {
+  const proxy = proxies.get(name ?? '');
   if (proxy === undefined) throw new Error('a backend without a proxy');
-  await proxy.set(fault);
-}
-
-async function stallOne(
-  { stall }: LiveScenario,
-  proxy: FaultProxy | undefined,
-  slow: (index: number) => Promise<void>,
-  signal: AbortSignal,
-): Promise<void> {
-  if (stall === undefined) return;
-  const pause = (seconds: number): Promise<void> =>
-    sleep(1000 * seconds, undefined, { signal }).catch(() => undefined);
-  await pause(stall.at);
-  if (signal.aborted) return;
-  await setFault(proxy, { kind: 'stall', only: isImage });
-  await pause(stall.seconds);
-  await slow(stall.backend);
+  return proxy;
 }
 
 async function allProven(farm: Farm, made: readonly MadeStudy[]): Promise<void> {
@@ -158,7 +127,7 @@ function summary(
     if (proof.epochs > 1) rebound++;
     // The front announces an image before it acknowledges it: a small one may be proven first.
     const seconds = Math.max(0, proof.lastAt - acknowledged) / 1000;
-    const { at, modality, instances } = trace;
+    const { at, modality, instances } = trace.arrival;
     if (!trace.isWarmUp)
       waits.push({ studyUid: study.studyUid, at, seconds, backend: proof.backend, modality, instances });
   }

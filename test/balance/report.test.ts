@@ -3,7 +3,6 @@ import { type Figures, medians, ratioOf } from '../../bench/balance/figures.ts';
 import { parsePolicy } from '../../bench/balance/policy.ts';
 import { reportOf, tableOf } from '../../bench/balance/report.ts';
 import type { Run } from '../../bench/balance/run.ts';
-import { type LiveScenario, liveScenarios } from '../../bench/balance/scenarios.ts';
 
 const figures = (p99: number, makespan = 10 * p99): Figures => ({
   p50: 1,
@@ -28,7 +27,7 @@ test('a repeat in which the machine was busy makes no ratio', () => {
 });
 
 test('every policy is compared with the first, in life and in the model', () => {
-  const report = reportOf(liveScenarios[0] as LiveScenario, [
+  const report = reportOf('live-differing', [
     { label: 'expected-completion', runs: [run(2), run(2), run(4)], model: figures(3) },
     { label: 'weighted-round-robin:critical', runs: [run(4), run(8), run(12)], model: figures(12, 33) },
   ]);
