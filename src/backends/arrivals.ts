@@ -44,8 +44,8 @@ const over = { leastMs: 3_000, mostMs: 600_000 };
 const longestMs = 2 * 3_600_000;
 /** A guess is made anew after so long without news; what was expected and does not come stops counting by that. */
 const guessMs = 1_000;
-/** Guesses made anew in one call at most, and at least a share of all: so that no call takes long, and none is left out for long. */
-const guesses = { most: 64, share: 1 / 16 };
+/** Guesses made anew in one call at most, and the least time between two such calls: however much arrives, this takes little. */
+const guesses = { most: 64, betweenMs: 20 };
 
 /**
  * The studies that had news lately, read from the ledger and nowhere else: whoever noted an image there, hook or reconciler, need
@@ -61,6 +61,7 @@ export function createArrivals(options: ArrivalsOptions): Arrivals {
   let history: SizeHistory = emptyHistory();
   for (const study of ledger.finished(finishedAtStart)) history = withStudy(history, study);
   let readUntil = options.now - quietMs;
+  let guessedAt: EpochMs = Number.NEGATIVE_INFINITY;
 
   function takeUp(now: EpochMs): void {
     // A clock that was set back leaves news in what is now the future; they come when their time has.
@@ -71,17 +72,17 @@ export function createArrivals(options: ArrivalsOptions): Arrivals {
   function note(study: StudySoFar, now: EpochMs): void {
     arriving.delete(study.studyUid);
     if (study.lastNewsAt - study.firstSeenAt > longestMs) return;
-    arriving.set(study.studyUid, {
-      study,
-      toCome: toCome(predictSize(history, study, now), study),
-      guessedAt: now,
-    });
+    // What is bound nowhere is booked nowhere.
+    const more = study.backends.length === 0 ? nothing : toCome(predictSize(history, study, now), study);
+    arriving.set(study.studyUid, { study, toCome: more, guessedAt: now });
   }
 
   function guessAnew(now: EpochMs): void {
-    let left = Math.max(guesses.most, Math.ceil(arriving.size * guesses.share));
-    for (const { study, guessedAt } of arriving.values()) {
-      if (now - guessedAt < guessMs || left-- <= 0) return;
+    if (now - guessedAt < guesses.betweenMs) return;
+    guessedAt = now;
+    let left = guesses.most;
+    for (const { study, guessedAt: at } of arriving.values()) {
+      if (now - at < guessMs || left-- <= 0) return;
       if (now - study.lastNewsAt < quietMs) {
         note(study, now);
         continue;

@@ -8,7 +8,7 @@ import type { Clock, ConsideredBackend, EpochMs, StudySize } from '../study.ts';
 import { createLookup } from './lookup.ts';
 import type { Policy } from './policy.ts';
 import { createRounds } from './rounds.ts';
-import { type Pending, pendingOf } from './unplaced-queue.ts';
+import { type Pending, pendingOf, readAnew } from './unplaced-queue.ts';
 
 export interface DispatcherOptions {
   readonly ledger: Pick<Ledger, 'unplaced' | 'unplacedStudy' | 'assignments' | 'decide' | 'addEvent'>;
@@ -165,14 +165,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     looking++;
     try {
       // Announced again after it was placed: not worth asking all backends.
-      one.study = ledger.unplacedStudy(one.studyUid, one.copy);
-      one.readAt = clock();
+      readAnew(one, ledger, clock());
       if (one.study === null) {
         rounds.forget(one);
         pending.delete(keyOf(one.studyUid, one.copy));
       } else {
-        // A study that waits keeps its place by the time at which it was first seen.
-        one.firstSeenAt = one.study.firstSeenAt;
         one.lookup = await lookup(one.studyUid, stop);
         rounds.ready(one);
       }
@@ -199,7 +196,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     }
   }
 
-  function turn(): void {
+  function turn(soon: boolean): void {
     stalled = false;
     for (const one of pending.values()) {
       if (!one.failed) continue;
@@ -207,7 +204,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       queueUp(one);
     }
     takeUp();
-    rounds.want(true);
+    rounds.want(soon);
     planPump();
   }
 
@@ -236,8 +233,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         rounds.want();
         planPump();
       };
-      release.push(pool.onChange(changed), timers.every(tickMs, turn));
-      turn();
+      release.push(
+        pool.onChange(changed),
+        timers.every(tickMs, () => turn(false)),
+      );
+      turn(true);
     },
     async stop() {
       running = false;
@@ -250,7 +250,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     },
     async tick() {
       if (!running) return;
-      turn();
+      turn(true);
       await idle();
     },
     preview(studyUid, policy) {

@@ -7,7 +7,7 @@ import { isStale, type Outlook, outlookOf, silentButUp, upOf } from './outlook.t
 import { place } from './place.ts';
 import type { Candidate, Policy } from './policy.ts';
 import { decideRound, studiesInARound, type Unplaced } from './round.ts';
-import { type Pending, UnplacedQueue } from './unplaced-queue.ts';
+import { type Pending, readAnew, UnplacedQueue } from './unplaced-queue.ts';
 
 export interface RoundsOptions {
   readonly ledger: Pick<Ledger, 'unplacedStudy' | 'assignments' | 'decide' | 'addEvent'>;
@@ -62,6 +62,8 @@ interface Round {
   readonly policy: Policy;
   readonly pendings: ReadonlyMap<Unplaced, Pending>;
   readonly up: ReadonlySet<string>;
+  /** Lanes that are free still, of backends that are up. */
+  freeLanes: number;
   tookMs: number;
   /** Studies that left the line. */
   left: number;
@@ -85,19 +87,7 @@ export function createRounds(options: RoundsOptions): Rounds {
   /** As a decision needs it; null: nothing of it is left to place. */
   function unplacedOf(one: Pending, now: EpochMs): Unplaced | null {
     if (one.lookup === null) return null;
-    if (one.study === null || now - one.readAt >= rereadMs) {
-      one.study = ledger.unplacedStudy(one.studyUid, one.copy);
-      one.readAt = now;
-      one.expected = null;
-      one.taken = new Map(
-        one.study === null
-          ? []
-          : ledger
-              .assignments(one.studyUid)
-              .filter(({ copy }) => copy !== one.copy)
-              .map(({ backend }) => [backend, 'has another copy of this study']),
-      );
-    }
+    if (one.study === null || now - one.readAt >= rereadMs) readAnew(one, ledger, now);
     if (one.study === null) return null;
     if (one.expected === null || now - one.expected.at >= guessMs) {
       one.expected = { size: options.expected(one.study, now), at: now };
@@ -130,7 +120,19 @@ export function createRounds(options: RoundsOptions): Rounds {
     const policy = options.policy();
     const pendings = lineUp(inARound(policy), now);
     const generator = decideRound(policy, [...pendings.keys()], candidates, now);
-    round = { generator, policy, pendings, up, tookMs: 0, left: 0 };
+    const freeLanes = candidates.reduce(
+      (sum, { health, lanes, busyLanes }) => sum + (health === 'up' ? Math.max(0, lanes - busyLanes) : 0),
+      0,
+    );
+    round = { generator, policy, pendings, up, freeLanes, tookMs: 0, left: 0 };
+  }
+
+  /**
+   * A policy that lets a study wait does so for a free lane. Where there is none the rest would wait as well, and a thousand backends
+   * need not be compared for each of them to learn that.
+   */
+  function isInVain({ freeLanes }: Round, { kind, waitsFor }: Verdict): boolean {
+    return kind === 'waiting' && waitsFor !== null && freeLanes <= 0;
   }
 
   /** Brings those that nobody could take back into line, where that may have changed. */
@@ -277,7 +279,6 @@ export function createRounds(options: RoundsOptions): Rounds {
         followers.push(one);
         return;
       }
-      one.firstSeenAt = one.study?.firstSeenAt ?? one.firstSeenAt;
       if (queue.has(one) || queue.add(one) < inARound(options.policy())) wanted = true;
     },
     forget(one) {
@@ -305,7 +306,7 @@ export function createRounds(options: RoundsOptions): Rounds {
         return;
       }
       let isOver = false;
-      while (performance.now() < ends && round === current) {
+      while (!isOver && performance.now() < ends && round === current) {
         const next = current.generator.next();
         if (next.done === true) {
           isOver = true;
@@ -316,6 +317,8 @@ export function createRounds(options: RoundsOptions): Rounds {
         if (one?.lookup == null || !queue.has(one)) continue;
         try {
           handle(current, one, verdict, one.lookup);
+          if (verdict.kind === 'placed') current.freeLanes--;
+          isOver = isInVain(current, verdict);
         } catch (error) {
           failed(one, error);
           round = null;

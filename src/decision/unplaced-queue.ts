@@ -1,4 +1,4 @@
-import type { UnplacedStudy } from '../ledger/ledger.ts';
+import type { DecisionLedger, UnplacedStudy } from '../ledger/ledger.ts';
 import type { EpochMs, StudySize } from '../study.ts';
 import type { Taken } from './eligible.ts';
 import type { Lookup } from './lookup.ts';
@@ -41,6 +41,21 @@ export function pendingOf(studyUid: string, copy: number): Pending {
     keptReason: null,
     stuckAt: null,
   };
+}
+
+/** What the ledger says of it now; `study` is null when nothing of it is left to place. @throws LedgerError */
+export function readAnew(
+  one: Pending,
+  ledger: Pick<DecisionLedger, 'unplacedStudy' | 'assignments'>,
+  now: EpochMs,
+): void {
+  one.study = ledger.unplacedStudy(one.studyUid, one.copy);
+  one.readAt = now;
+  one.expected = null;
+  if (one.study === null) return;
+  one.firstSeenAt = one.study.firstSeenAt;
+  const others = ledger.assignments(one.studyUid).filter(({ copy }) => copy !== one.copy);
+  one.taken = new Map(others.map(({ backend }) => [backend, 'has another copy of this study']));
 }
 
 /**
