@@ -61,7 +61,8 @@ try {
     console.log(`${about.machine}, Orthanc ${about.orthanc}; ${studies} studies a run, medians of ${repeats} runs each
 checked in every run: all images on one backend each, studies whole, pixels as sent, front empty
 seconds from a study's last image acknowledged to all of it proven on its backend; all: from
-the first image to the last proof; ×: times as long as ${policies[0]?.label}, and the same in the model`);
+the first image to the last proof; MODEL: p99 in the simulator, with the same studies;
+×: times as long as ${policies[0]?.label}, each repeat by itself, and the same in the model`);
 } finally {
   endFirst?.();
   closeRoot();

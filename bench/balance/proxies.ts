@@ -3,7 +3,7 @@ import type { Condition, ModelledBackend } from '../../src/simulate/world.ts';
 import type { Fault, FaultProxy } from '../../test/support/proxy.ts';
 
 /** Seconds that an Orthanc and the proof need for an image anyway: what a scenario says beyond them its proxy adds. */
-const ownSecondsPerImage = 0.01;
+const ownSecondsPerImage = 0.007;
 
 /** The model's backend as a proxy before a real one: its line, and for how long each image is kept back. */
 export function faultOf(

@@ -52,28 +52,20 @@ export function reportOf(scenario: string, policies: readonly PolicyRuns[]): Sce
   return { scenario, rows };
 }
 
-/** A table of at most 80 columns. */
+/** A table of at most 80 columns, where no policy has a longer name than the project's own. */
 export function tableOf({ rows }: ScenarioReport): string {
   const width = Math.max(6, ...rows.map(({ policy }) => policy.length));
-  const line = (cells: readonly string[]): string =>
-    cells
-      .map((cell, index) => (index === 0 ? cell.padEnd(width) : cell.padStart(index < 6 ? 7 : 6)))
-      .join('');
+  const line = (policy: string, cells: readonly string[]): string =>
+    policy.padEnd(width) + cells.map((cell) => cell.padStart(6)).join('');
   const seconds = (value: number): string => value.toFixed(value < 10 ? 2 : 1);
   const times = (value: number): string => value.toFixed(2);
+  const heads = measures.map((measure) => (measure === 'makespan' ? 'all' : measure));
   return [
-    line([
-      '',
-      ...measures.map((measure) => (measure === 'makespan' ? 'all' : measure)),
-      'p99×',
-      'model',
-      'all×',
-      'model',
-    ]),
-    ...rows.map(({ policy, live, times: { p99, makespan } }) =>
-      line([
-        policy,
+    line('', [...heads, 'MODEL', 'p99×', 'MODEL', 'all×', 'MODEL']),
+    ...rows.map(({ policy, live, model, times: { p99, makespan } }) =>
+      line(policy, [
         ...measures.map((measure) => seconds(live[measure])),
+        seconds(model.p99),
         ...[p99.live, p99.model, makespan.live, makespan.model].map(times),
       ]),
     ),

@@ -63,7 +63,7 @@ test('a backend of the model is a proxy of its line, its delay and its condition
   const well = { speed: 1, answers: true };
   expect(faultOf(line, well)).toEqual({ kind: 'throttle', bytesPerSecond: expect.closeTo(9e6) });
   expect(faultOf(line, { ...well, speed: 0.5 })).toMatchObject({ bytesPerSecond: expect.closeTo(4.5e6) });
-  expect(faultOf(image, well)).toMatchObject({ kind: 'throttle', delayMs: expect.closeTo(240) });
+  expect(faultOf(image, well)).toMatchObject({ kind: 'throttle', delayMs: expect.closeTo(243) });
   expect(faultOf(image, { ...well, speed: 0 })).toMatchObject({ kind: 'stall' });
   expect(faultOf(image, { speed: 0, answers: false })).toEqual({ kind: 'refuse' });
 });

@@ -28,8 +28,8 @@ test('a repeat in which the machine was busy makes no ratio', () => {
 
 test('every policy is compared with the first, in life and in the model', () => {
   const report = reportOf('live-differing', [
-    { label: 'expected-completion', runs: [run(2), run(2), run(4)], model: figures(3) },
-    { label: 'weighted-round-robin:critical', runs: [run(4), run(8), run(12)], model: figures(12, 33) },
+    { label: 'weighted-round-robin', runs: [run(2), run(2), run(4)], model: figures(3) },
+    { label: 'round-robin', runs: [run(4), run(8), run(12)], model: figures(12, 33) },
   ]);
   expect(report.rows[0]?.times.p99).toEqual({ live: 1, model: 1 });
   expect(report.rows[1]?.times).toEqual({
@@ -38,7 +38,8 @@ test('every policy is compared with the first, in life and in the model', () => 
   });
   const lines = tableOf(report).split('\n');
   expect(lines).toHaveLength(3);
-  for (const line of lines) expect(line.length).toBeLessThanOrEqual(100);
+  expect(lines[2]).toContain('12.0  3.00  4.00  3.00  1.10');
+  expect(lines[1]?.length).toBeLessThanOrEqual(80);
 });
 
 test('a policy is written with the order of its queue or without', () => {
