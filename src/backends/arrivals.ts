@@ -72,6 +72,10 @@ export function createArrivals(options: ArrivalsOptions): Arrivals {
   function note(study: StudySoFar, now: EpochMs): void {
     arriving.delete(study.studyUid);
     if (study.lastNewsAt - study.firstSeenAt > longestMs) return;
+    if (now - study.lastNewsAt >= quietMs) {
+      history = withStudy(history, study);
+      return;
+    }
     // What is bound nowhere is booked nowhere.
     const more = study.backends.length === 0 ? nothing : toCome(predictSize(history, study, now), study);
     arriving.set(study.studyUid, { study, toCome: more, guessedAt: now });
@@ -83,12 +87,7 @@ export function createArrivals(options: ArrivalsOptions): Arrivals {
     let left = guesses.most;
     for (const { study, guessedAt: at } of arriving.values()) {
       if (now - at < guessMs || left-- <= 0) return;
-      if (now - study.lastNewsAt < quietMs) {
-        note(study, now);
-        continue;
-      }
-      arriving.delete(study.studyUid);
-      history = withStudy(history, study);
+      note(study, now);
     }
   }
 

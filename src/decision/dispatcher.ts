@@ -142,10 +142,14 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   function restFor(ms: number): void {
-    endRest ??= timers.after(ms, () => {
+    if (endRest !== null) return;
+    // By the machine's own time, whatever clock the studies go by: it is its processor that rests.
+    const timer = setTimeout(() => {
       endRest = null;
       planPump();
-    });
+    }, ms);
+    timer.unref();
+    endRest = () => clearTimeout(timer);
   }
 
   function decideSome(): void {

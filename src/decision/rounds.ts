@@ -64,6 +64,8 @@ interface Round {
   readonly up: ReadonlySet<string>;
   /** Lanes that are free still, of backends that are up. */
   freeLanes: number;
+  /** Studies for whose waiting no reason was kept yet. */
+  unsaid: number;
   tookMs: number;
   /** Studies that left the line. */
   left: number;
@@ -124,15 +126,17 @@ export function createRounds(options: RoundsOptions): Rounds {
       (sum, { health, lanes, busyLanes }) => sum + (health === 'up' ? Math.max(0, lanes - busyLanes) : 0),
       0,
     );
-    round = { generator, policy, pendings, up, freeLanes, tookMs: 0, left: 0 };
+    let unsaid = 0;
+    for (const { keptReason } of pendings.values()) if (keptReason === null) unsaid++;
+    round = { generator, policy, pendings, up, freeLanes, unsaid, tookMs: 0, left: 0 };
   }
 
   /**
    * A policy that lets a study wait does so for a free lane. Where there is none the rest would wait as well, and a thousand backends
-   * need not be compared for each of them to learn that.
+   * need not be compared for each of them to learn that; once for each, so that it can say why it waits.
    */
-  function isInVain({ freeLanes }: Round, { kind, waitsFor }: Verdict): boolean {
-    return kind === 'waiting' && waitsFor !== null && freeLanes <= 0;
+  function isInVain({ freeLanes, unsaid }: Round, { kind, waitsFor }: Verdict): boolean {
+    return kind === 'waiting' && waitsFor !== null && freeLanes <= 0 && unsaid <= 0;
   }
 
   /** Brings those that nobody could take back into line, where that may have changed. */
@@ -315,6 +319,7 @@ export function createRounds(options: RoundsOptions): Rounds {
         const { one: unplaced, verdict } = next.value;
         const one = current.pendings.get(unplaced);
         if (one?.lookup == null || !queue.has(one)) continue;
+        if (one.keptReason === null) current.unsaid--;
         try {
           handle(current, one, verdict, one.lookup);
           if (verdict.kind === 'placed') current.freeLanes--;
