@@ -10,7 +10,7 @@ import { type HealthState, healthReason, observe, unheard } from './health.ts';
 import type { Learning } from './learning.ts';
 import type { BackendPool, BackendStatus, Sendable } from './pool.ts';
 import { realTimers, type Timers } from './timers.ts';
-import { createUnderWay, type UnderWay } from './under-way.ts';
+import { createUnderWay, type Load, type UnderWay } from './under-way.ts';
 
 export interface PoolOptions {
   /** In the order of the topology, which is the order of everything the pool lists. */
@@ -45,6 +45,10 @@ const slowStartMs = 20_000;
 interface Member {
   config: BackendConfig;
   readonly underWay: UnderWay;
+  /** A free lane found nothing to send. */
+  idle: boolean;
+  /** What was bound and could not be sent then; null: not counted yet. */
+  blocked: Load | null;
   operator: OperatorState;
   /** Null: the topology's. */
   weightSet: number | null;
@@ -85,6 +89,8 @@ export function createPool(options: PoolOptions): LivePool {
       {
         config,
         underWay: createUnderWay(),
+        idle: false,
+        blocked: null,
         operator: settings.get(config.name)?.state ?? 'ready',
         weightSet: settings.get(config.name)?.weight ?? null,
         health: unheard(clock()),
@@ -207,15 +213,15 @@ export function createPool(options: PoolOptions): LivePool {
         const { config, health } = one;
         const load = loads.get(config.name);
         const toCome = reserved.get(config.name) ?? nothing;
-        const bytesInFlight = load?.bytes ?? 0;
+        const inFlight = inFlightOf(one, load);
         return {
           backend: config.name,
           weight: weightOf(one),
           lanes: lanesOf(one, now),
           busyLanes: one.busyLanes,
           studiesInFlight: load?.studies ?? 0,
-          instancesInFlight: load?.instances ?? 0,
-          bytesInFlight,
+          instancesInFlight: inFlight.instances,
+          bytesInFlight: inFlight.bytes,
           lastPlacement: placements.get(config.name) ?? 0,
           operator: one.operator,
           health: health.kind,
@@ -223,7 +229,7 @@ export function createPool(options: PoolOptions): LivePool {
           service: options.learning?.model(config.name) ?? prior,
           reserved: toCome,
           quiet: one.underWay.quiet(),
-          freeBytes: freeBytes(one, bytesInFlight + toCome.bytes),
+          freeBytes: freeBytes(one, (load?.bytes ?? 0) + toCome.bytes),
           diskBytes: config.disk ?? null,
           breakerReason: isHeldBack(one, load?.studies ?? 0, now)
             ? `its last transfers failed (${one.backOff?.text ?? ''})`
@@ -312,7 +318,16 @@ export function createPool(options: PoolOptions): LivePool {
     laneTaken(name, carried) {
       const one = member(name);
       one.busyLanes++;
+      one.idle = false;
+      one.blocked = null;
       if (carried !== undefined) one.underWay.began(carried);
+    },
+
+    nothingToSend(name) {
+      const one = members.get(name);
+      if (one === undefined) return;
+      one.idle = true;
+      one.blocked = null;
     },
 
     transferMoved(name, transfer, share, now) {
@@ -406,6 +421,20 @@ function outOf(one: Member): { readonly since: EpochMs; readonly reason: string 
 function breakerOf(one: Member, now: EpochMs): 'closed' | 'open' | 'half-open' {
   if (!one.breakerOpen) return 'closed';
   return one.busyLanes > 0 || one.backOff === null || now >= one.backOff.until ? 'half-open' : 'open';
+}
+
+/** What is bound and can go; see `BackendPool.nothingToSend`. Bound since then counts at once. */
+function inFlightOf(one: Member, load: Load = { instances: 0, bytes: 0 }): Load {
+  if (!one.idle) return load;
+  const { instances, bytes } = one.underWay.load();
+  one.blocked ??= {
+    instances: Math.max(0, load.instances - instances),
+    bytes: Math.max(0, load.bytes - bytes),
+  };
+  return {
+    instances: Math.max(0, load.instances - one.blocked.instances),
+    bytes: Math.max(0, load.bytes - one.blocked.bytes),
+  };
 }
 
 /** One transfer tries a backend that failed or has just come round: the others would only wait for the same failure, or stall beside it. */

@@ -82,6 +82,11 @@ export interface BackendPool {
   /** So much of it has arrived, 0 to 1, by its front's word; said when it has become more. */
   transferMoved(name: string, transfer: number, share: number, now: EpochMs): void;
   laneFreed(name: string, transfer?: number): void;
+  /**
+   * A lane is free, and nothing that is bound to the backend can be sent now: it comes from a front that does not answer, or has failed
+   * and waits for its time. Until a lane is taken again that does not count as being in flight: new studies would wait for it.
+   */
+  nothingToSend(name: string): void;
   /** A transfer ended well: back-off is over. `sample`: what it teaches of the backend's speed, if it was nothing but sending and proof. */
   transferSucceeded(name: string, now: EpochMs, sample?: ServiceSample): void;
   /** A transfer failed: full-jitter back-off, 1 s to 60 s; returns when the next may start. */

@@ -9,6 +9,11 @@ export interface Carried {
   readonly startedAt: EpochMs;
 }
 
+export interface Load {
+  readonly instances: number;
+  readonly bytes: number;
+}
+
 /** What is on its way to one backend, and when something of it was last seen to move. */
 export interface UnderWay {
   began(carried: Carried): void;
@@ -17,6 +22,8 @@ export interface UnderWay {
   /** A transfer ended well: also what else is open may be moving. */
   arrived(now: EpochMs): void;
   ended(transfer: number): void;
+  /** What all of them carry together. */
+  load(): Load;
   /** As in `Candidate.quiet`; also while it moves, with `since` then a moment ago. Null: nothing is under way. */
   quiet(): Candidate['quiet'];
 }
@@ -41,6 +48,14 @@ export function createUnderWay(): UnderWay {
     },
     ended(transfer) {
       open.delete(transfer);
+    },
+    load() {
+      let [instances, bytes] = [0, 0];
+      for (const { carried } of open.values()) {
+        instances += carried.instances;
+        bytes += carried.bytes;
+      }
+      return { instances, bytes };
     },
     quiet() {
       const [oldest] = open.values();

@@ -85,6 +85,7 @@ export function createLanes(deps: LanesDeps): Lanes {
         const untriedOnly = (retries.get(backend) ?? 0) >= pool.lanesForRetries(backend);
         const transfer = ledger.claim(backend, { ...deps.limits, untriedOnly }, now, resting);
         if (transfer === null) {
+          pool.nothingToSend(backend);
           // What is ready waits for one of those lanes, and is looked for when it is free.
           if (untriedOnly) return;
           const next = ledger.nextAttemptAt(backend);

@@ -254,4 +254,22 @@ describe('the pool', () => {
       r.pool.observed('a', { at: late, up: false, reason: 'x', latencyMs: null });
     expect(r.pool.status('a')).toMatchObject({ health: 'down', latencyMs: null, instances: 12 });
   });
+
+  test('what cannot be sent now is not in flight to those who decide, and what is bound meanwhile is', async () => {
+    await using r = await rig(two);
+    const now = r.time.clock();
+    for (const uid of ['1.1', '1.1', '1.1', '1.2']) r.ledger.received(arrival(uid), now);
+    r.ledger.decide(placed('1.1', 'a', now));
+    expect(r.pool.candidates()[0]).toMatchObject({ instancesInFlight: 3, bytesInFlight: 3_000 });
+    r.pool.nothingToSend('a');
+    expect(r.pool.candidates()[0]).toMatchObject({ instancesInFlight: 0, bytesInFlight: 0 });
+    r.ledger.decide(placed('1.2', 'a', now));
+    expect(r.pool.candidates()[0]).toMatchObject({ instancesInFlight: 1, bytesInFlight: 1_000 });
+    // To people all of it is.
+    expect(r.pool.status('a')).toMatchObject({ instancesInFlight: 4 });
+    r.pool.laneTaken('a', { transfer: 1, instances: 1, bytes: 1_000, startedAt: now });
+    expect(r.pool.candidates()[0]).toMatchObject({ instancesInFlight: 4 });
+    r.pool.nothingToSend('a');
+    expect(r.pool.candidates()[0]).toMatchObject({ instancesInFlight: 1, bytesInFlight: 1_000 });
+  });
 });
