@@ -7,7 +7,7 @@ import type { Orthanc } from '../orthanc/orthanc.ts';
 import type { Clock, ConsideredBackend, EpochMs, StudySize } from '../study.ts';
 import { createLookup } from './lookup.ts';
 import type { Policy } from './policy.ts';
-import { createRounds } from './rounds.ts';
+import { createRounds, patienceMs } from './rounds.ts';
 import { type Pending, pendingOf, readAnew } from './unplaced-queue.ts';
 
 export interface DispatcherOptions {
@@ -72,7 +72,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     expected: options.expected ?? (({ instances, bytes }) => ({ instances, bytes, arrivesIn: 0 })),
     clock,
     log,
-    lookAgain: queueUp,
+    lookAgain,
     failed: fail,
     done: (one) => pending.delete(keyOf(one.studyUid, one.copy)),
     onPlaced: options.onPlaced,
@@ -104,13 +104,25 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   function queueUp(one: Pending): void {
-    if (one.looking) return;
-    one.looking = true;
+    if (one.lookingSince !== null) return;
+    one.lookingSince = clock();
     queued.push(one);
   }
 
+  /** Before it is placed. Should a backend keep it waiting for an answer, the lane it would have had goes to another one. */
+  function lookAgain(one: Pending): void {
+    queueUp(one);
+    timers.after(patienceMs + 1, changed);
+  }
+
+  function changed(): void {
+    if (!running) return;
+    rounds.want();
+    planPump();
+  }
+
   function fail(one: Pending, error: unknown): void {
-    one.looking = false;
+    one.lookingSince = null;
     one.failed = true;
     stalled = true;
     log.error('study not placed for now', { study: one.studyUid, ...fault(error) });
@@ -178,7 +190,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         rounds.ready(one);
       }
     } catch (error) {
-      one.looking = false;
+      one.lookingSince = null;
       rounds.forget(one);
       if (stop.stopped) queueUp(one);
       else fail(one, error);
@@ -233,10 +245,6 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       if (running) return;
       running = true;
       stopping = new Stop();
-      const changed = (): void => {
-        rounds.want();
-        planPump();
-      };
       release.push(
         pool.onChange(changed),
         timers.every(tickMs, () => turn(false)),

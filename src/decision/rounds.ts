@@ -50,6 +50,8 @@ const sliceMs = 3;
 const orderedInARound = 1_000;
 /** A study is read from the ledger again after this long: somebody may have taken it off its front. */
 const rereadMs = 5_000;
+/** A study that is looked up for longer lets others pass: no lane stays empty because a backend hangs. */
+export const patienceMs = 100;
 /** A guess of a size is made anew after so long. */
 const guessMs = 1_000;
 /** A study nobody could take, though somebody was there for others, is decided again after so long; a mere rewording is kept as rarely. */
@@ -101,6 +103,7 @@ export function createRounds(options: RoundsOptions): Rounds {
   function lineUp(count: number, now: EpochMs): Map<Unplaced, Pending> {
     const pendings = new Map<Unplaced, Pending>();
     for (const one of queue.first(count)) {
+      if (one.lookingSince !== null && now - one.lookingSince >= patienceMs) continue;
       const unplaced = unplacedOf(one, now);
       if (unplaced === null) end(one);
       else pendings.set(unplaced, one);
@@ -184,8 +187,8 @@ export function createRounds(options: RoundsOptions): Rounds {
       keepWaiting(one, verdict, lookup, current.policy, now);
       return;
     }
-    // The one that answers late may hold it; its place in this round is kept for it meanwhile.
-    if (one.looking) return;
+    // Its place in this round is kept for it meanwhile.
+    if (one.lookingSince !== null) return;
     if (isStale(lookup, current.up, now)) options.lookAgain(one);
     else settle(one, verdict, lookup, current.policy, now);
   }
@@ -277,7 +280,7 @@ export function createRounds(options: RoundsOptions): Rounds {
 
   return {
     ready(one) {
-      one.looking = false;
+      one.lookingSince = null;
       if ([...(one.lookup?.held.values() ?? [])].some((instances) => instances > 0)) {
         queue.remove(one);
         followers.push(one);

@@ -9,8 +9,8 @@ export interface Pending {
   readonly copy: number;
   /** What the backends said that they hold of it; null: they were not asked yet. */
   lookup: Lookup | null;
-  /** Waits to be looked up, or is being looked up. */
-  looking: boolean;
+  /** Since when it waits to be looked up, or is being looked up; null: neither. */
+  lookingSince: EpochMs | null;
   /** The ledger would not; once more at the next tick. */
   failed: boolean;
   /** As the ledger had it when it was read last; null: not read since its last news. */
@@ -31,7 +31,7 @@ export function pendingOf(studyUid: string, copy: number): Pending {
     studyUid,
     copy,
     lookup: null,
-    looking: false,
+    lookingSince: null,
     failed: false,
     study: null,
     readAt: 0,

@@ -7,7 +7,7 @@ import type { Transfer } from '../../src/study.ts';
 import { arrival } from '../backends/rig.ts';
 import { placing } from '../ledger/driving.ts';
 import { until } from '../support/wait.ts';
-import { type Desk, desk, empty, receive, uids } from './desk.ts';
+import { type Desk, desk, empty, never, receive, uids } from './desk.ts';
 
 const late = { policy: () => expectedCompletion };
 
@@ -122,6 +122,28 @@ describe('a study that waits unbound', () => {
     await until(() => d.placed.length === 1, { what: 'the placement' });
     expect(d.placed).toEqual(['1.2.1 b']);
     expect(d.ledger.decisions('1.2.1').at(-1)).toMatchObject({ kind: 'followed' });
+  });
+
+  test('lets others pass while a backend that hangs is given its time to answer about it', async () => {
+    await using d = await desk({ a: empty, hung: never }, { ...late, lookupTimeoutMs: 2_000 });
+    d.allUp();
+    const [first] = fill(d, ['a', 'hung']);
+    d.dispatcher.start();
+    receive(d, ['1.2.1'], 50);
+    d.time.advance(10);
+    receive(d, ['1.2.2'], 50);
+    await d.dispatcher.tick();
+    d.time.advance(60_000);
+    if (first !== undefined) end(d, first);
+    // Both are looked up once more; one of them tries the backend that hangs with its full time.
+    await until(
+      () => {
+        d.time.advance(50);
+        return d.placed.length > 0;
+      },
+      { what: 'the one behind it' },
+    );
+    expect(d.placed).toEqual(['1.2.2 a']);
   });
 
   test('is forgotten when somebody takes it off its front, and its place with it', async () => {

@@ -120,6 +120,28 @@ test.each([
   expect(time.waiting).toBe(0);
 });
 
+test('a job that moves is said to, with its share, and only while it is watched', async () => {
+  const time = manualTime();
+  const watch = createStallWatch(1_000, time);
+  const progress = [0, 20, 20, 10, 60, 60, 90];
+  const front = { name: 'front', openStores: async () => [job(progress.shift() ?? 100)] };
+  const shares: number[] = [];
+  const stop = watch.watch(
+    { front, peer: 'a', ids: ['1', '2'], limitMs: 60_000 },
+    () => undefined,
+    (share) => shares.push(share),
+  );
+  const look = async (): Promise<void> => {
+    time.advance(200);
+    await new Promise(setImmediate);
+  };
+  while (progress.length > 0) await look();
+  expect(shares).toEqual([0.2, 0.6, 0.9]);
+  stop();
+  await look();
+  expect(shares).toHaveLength(3);
+});
+
 function job(progress: number): Open[number] {
   return { id: 'job', peer: 'a', instances: ['2', '1'], progress, running: true };
 }

@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest';
+import { expectedCompletion } from '../../src/decision/policies/expected-completion.ts';
+import { chooseAnew } from '../../src/transfer/choose-anew.ts';
+import { candidate } from '../decision/candidates.ts';
+import { arrivalOf, placing } from '../ledger/driving.ts';
+import { newLedger } from '../ledger/support.ts';
+
+test('a study whose backend is out does not wait for a free lane elsewhere: new studies would take each one first', async () => {
+  const { ledger } = await newLedger();
+  ledger.received(arrivalOf(1), 0);
+  ledger.decide(placing('a'));
+  const full = { busyLanes: 2, instancesInFlight: 100, bytesInFlight: 100e6 };
+  const candidates = [
+    candidate('a', { health: 'down', healthReason: 'connection refused' }),
+    candidate('b', { ...full, instancesInFlight: 900 }),
+    candidate('c', full),
+  ];
+  const chosen = chooseAnew(
+    {
+      ledger,
+      pool: { names: () => ['a', 'b', 'c'], outSince: () => null },
+      policy: expectedCompletion,
+      now: 1_000,
+    },
+    {
+      study: { studyUid: '1.2.3', copy: 0, epoch: 1, backend: 'a', refusedBy: [] },
+      reason: 'rebound from a',
+    },
+    candidates,
+  );
+  if (chosen.kind !== 'chosen') throw new Error(chosen.reason);
+  expect(chosen.backend).toBe('c');
+  expect(chosen.request).toMatchObject({
+    kind: 'rebound',
+    backend: 'c',
+    expectedEpoch: 1,
+    reason: 'rebound from a; expected to be available there soonest, after waiting for a lane',
+  });
+  const reasons = new Map(chosen.request.considered.map(({ backend, passedOver }) => [backend, passedOver]));
+  expect(reasons.get('c')).toBeNull();
+  expect(reasons.get('a')).toContain('the study leaves it');
+  expect(chosen.candidates.find(({ backend }) => backend === 'c')).toMatchObject({ instancesInFlight: 101 });
+});
