@@ -24,9 +24,11 @@ export function arrivedBy(study: StudyArrival, now: number): number {
   if (now < at) return 0;
   if (times !== undefined) return countUpTo(times, now);
   if (instances <= 1 || now >= at + seconds) return instances;
-  // So much more that an image is there at the very moment that `timeOf` gives for it.
-  const count = Math.floor(((now - at) / seconds) * (instances - 1) * (1 + 1e-12) + 1e-9) + 1;
-  return Math.min(instances, count);
+  let count = Math.min(instances, Math.floor(((now - at) / seconds) * (instances - 1)) + 1);
+  // Rounded either way; whoever waits for an image until `timeOf` must find it then.
+  while (count > 1 && timeOf(study, count - 1) > now) count--;
+  while (count < instances && timeOf(study, count) <= now) count++;
+  return count;
 }
 
 /** When the image of this number, from 0, is there. */

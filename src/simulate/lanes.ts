@@ -102,6 +102,9 @@ export function createSimulatedLanes(parts: LanesParts): SimulatedLanes {
     }
     const count = to - from;
     study.proven += count;
+    if (study.proven > study.arrival.instances) {
+      throw new Error(`more of ${study.arrival.studyUid} was proven than there is`);
+    }
     if (!member.arriving.has(study)) {
       member.outstanding.instances -= count;
       member.outstanding.bytes -= (study.arrival.bytes * count) / study.arrival.instances;

@@ -175,16 +175,26 @@ export function simulate(simulation: Simulation): SimulationResult {
   });
   const watchHealth = createPolls({ agenda, pool, world }, members, ({ index }) => world.callOff(index));
 
-  planArrivals(agenda.at, studies, dispatch.studyWaits);
+  let arrived = 0;
+  let isTicking = false;
+  /** Once a second while a study is on the farm; between studies there is nothing to look at. */
+  const tick = (): void => {
+    isTicking = arrived > studies.length - left;
+    if (!isTicking) return;
+    dispatch.tick();
+    agenda.at(Math.floor(agenda.now) + 1, tick);
+  };
+  planArrivals(agenda.at, studies, (study) => {
+    arrived++;
+    dispatch.studyWaits(study);
+    if (isTicking) return;
+    isTicking = true;
+    agenda.at(Math.floor(agenda.now) + 1, tick);
+  });
   for (const { at, backend, state, weight } of simulation.operator ?? []) {
     const change = { ...(state === undefined ? {} : { state }), ...(weight === undefined ? {} : { weight }) };
     agenda.at(at, () => void pool.setOperator(backend, change, epochMs(agenda.now)));
   }
-  const tick = (): void => {
-    dispatch.tick();
-    agenda.at(agenda.now + 1, tick);
-  };
-  agenda.at(1, tick);
   const last = studies.reduce((latest, study) => Math.max(latest, study.lastAt), 0);
   if (left > 0) agenda.run(simulation.until ?? last + week);
 
