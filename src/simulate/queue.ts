@@ -16,7 +16,9 @@ export interface Chunk {
   readonly instances: number;
   readonly bytes: number;
   readonly largestBytes: number;
+  /** Usual images that they are worth, and the bytes of those. */
   readonly effort: number;
+  readonly effortBytes: number;
   readonly isRetry: boolean;
 }
 
@@ -80,6 +82,7 @@ export function createQueue(): Queue {
       let bytes = 0;
       let largestBytes = 0;
       let effort = 0;
+      let effortBytes = 0;
       let isRetry = false;
       while (instances < limits.instances) {
         const heap = nextHeap(untriedOnly);
@@ -103,7 +106,9 @@ export function createQueue(): Queue {
           instances += taken;
           bytes += taken * each;
           largestBytes = Math.max(largestBytes, each);
-          effort += effortOf(arrival, from, from + taken);
+          const worth = effortOf(arrival, from, from + taken);
+          effort += worth;
+          effortBytes += worth * each;
           isRetry ||= heap === retries;
           parcel.from += taken;
         }
@@ -111,7 +116,7 @@ export function createQueue(): Queue {
         if (taken < ready) break;
       }
       if (segments.length === 0) return null;
-      return { segments, instances, bytes, largestBytes, effort, isRetry };
+      return { segments, instances, bytes, largestBytes, effort, effortBytes, isRetry };
     },
   };
 }

@@ -36,8 +36,9 @@ export interface Load {
   readonly instances: number;
   readonly bytes: number;
   readonly largestBytes: number;
-  /** Usual images that its images are worth; of their bytes each counts as much more. */
+  /** Usual images that its images are worth, and the bytes of those. */
   readonly effort: number;
+  readonly effortBytes: number;
 }
 
 export interface Carriage {
@@ -244,12 +245,11 @@ export function createWorld(options: WorldOptions): World {
     carry(backend, load) {
       const site = siteOf(backend);
       const { setupSeconds, secondsPerInstance, secondsPerByte } = site.backend;
-      const bytesEach = load.bytes / load.instances;
       const one: Moving = {
         backend,
         load,
         startedAt: agenda.now,
-        work: setupSeconds + load.effort * (secondsPerInstance + secondsPerByte * bytesEach),
+        work: setupSeconds + load.effort * secondsPerInstance + load.effortBytes * secondsPerByte,
         steps: Math.min(mostSteps, load.instances),
         deadline: agenda.now + timeout.baseSeconds + load.bytes / timeout.bytesPerSecond,
         done: 0,

@@ -13,7 +13,7 @@ const plain: ModelledBackend = {
   conditions: [],
 };
 /** Ten images of one second each together with what they cost alone, and a second for the transfer. */
-const load = { instances: 10, bytes: 9e6, largestBytes: 0.9e6, effort: 10 };
+const load = { instances: 10, bytes: 9e6, largestBytes: 0.9e6, effort: 10, effortBytes: 9e6 };
 
 function worldOf(backends: readonly ModelledBackend[], frontBytesPerSecond = Number.POSITIVE_INFINITY) {
   const agenda = createAgenda();
@@ -47,7 +47,7 @@ describe('how long a transfer takes', () => {
 
   test('images that are more work take longer', () => {
     const { agenda, world, seen } = worldOf([plain]);
-    world.carry(0, { ...load, effort: 20 });
+    world.carry(0, { ...load, effort: 20, effortBytes: 18e6 });
     agenda.run(1e3);
     expect(seen).toEqual(['0 done at 21.00']);
   });
