@@ -1,16 +1,24 @@
 import type { Logger } from 'winston';
 import { prior } from '../decision/model/service.ts';
-import type { Candidate } from '../decision/policy.ts';
 import type { BackendLedger, BackendLoad } from '../ledger/ledger.ts';
-import type { Clock, EpochMs, OperatorState } from '../study.ts';
+import type { Clock, EpochMs } from '../study.ts';
 import type { BackendConfig } from '../topology/topology.ts';
 import { type Arrivals, nothing, type Reserved } from './arrivals.ts';
-import { afterFailure, type BackOff } from './backoff.ts';
-import { type HealthState, healthReason, observe, unheard } from './health.ts';
+import { afterFailure } from './backoff.ts';
+import { healthReason, observe } from './health.ts';
 import type { Learning } from './learning.ts';
-import type { BackendPool, BackendStatus, Sendable } from './pool.ts';
+import {
+  breakerOf,
+  candidateOf,
+  lanesOf,
+  type Member,
+  newMember,
+  outOf,
+  statusOf,
+  weightOf,
+} from './member.ts';
+import type { BackendPool, Sendable } from './pool.ts';
 import { realTimers, type Timers } from './timers.ts';
-import { createUnderWay, type Load, type UnderWay } from './under-way.ts';
 
 export interface PoolOptions {
   /** In the order of the topology, which is the order of everything the pool lists. */
@@ -41,35 +49,6 @@ const failuresToOpen = 2;
 /** After it closed, a backend that has just come round is given one transfer at a time for so long. */
 const slowStartMs = 20_000;
 
-/** One backend as it is now. Only what an operator said is durable; the rest is found out anew after a start. */
-interface Member {
-  config: BackendConfig;
-  readonly underWay: UnderWay;
-  /** A free lane found nothing to send. */
-  idle: boolean;
-  /** What was bound and could not be sent then; null: not counted yet. */
-  blocked: Load | null;
-  operator: OperatorState;
-  /** Null: the topology's. */
-  weightSet: number | null;
-  health: HealthState;
-  busyLanes: number;
-  backOff: BackOff | null;
-  /** When the first of the failures in a row happened; null: the last transfer ended well, or there was none. */
-  failingSince: EpochMs | null;
-  breakerOpen: boolean;
-  /** After the breaker closed, one lane only until then. */
-  slowUntil: EpochMs;
-  /** When an operator took it out; null: it is not in `maint`. */
-  maintSince: EpochMs | null;
-  endBackOffTimer: (() => void) | null;
-  endSlowTimer: (() => void) | null;
-  version: string | null;
-  latencyMs: number | null;
-  instances: number | null;
-  diskBytes: number | null;
-}
-
 /**
  * The backends of the topology as they are now. Names that are not in the topology, which the ledger may still know from
  * an earlier one, may be asked for and are never sendable; changing them is an error.
@@ -84,31 +63,7 @@ export function createPool(options: PoolOptions): LivePool {
   const madeAt = clock();
   const settings = new Map(ledger.backendSettings().map((setting) => [setting.backend, setting]));
   const members = new Map<string, Member>(
-    options.backends.map((config) => [
-      config.name,
-      {
-        config,
-        underWay: createUnderWay(),
-        idle: false,
-        blocked: null,
-        operator: settings.get(config.name)?.state ?? 'ready',
-        weightSet: settings.get(config.name)?.weight ?? null,
-        health: unheard(clock()),
-        busyLanes: 0,
-        backOff: null,
-        failingSince: null,
-        breakerOpen: false,
-        slowUntil: 0,
-        // What the ledger does not say: since when. From now on is never too early.
-        maintSince: settings.get(config.name)?.state === 'maint' ? clock() : null,
-        endBackOffTimer: null,
-        endSlowTimer: null,
-        version: null,
-        latencyMs: null,
-        instances: null,
-        diskBytes: null,
-      },
-    ]),
+    options.backends.map((config) => [config.name, newMember(config, settings.get(config.name), madeAt)]),
   );
 
   function member(name: string): Member {
@@ -130,33 +85,6 @@ export function createPool(options: PoolOptions): LivePool {
 
   function loadsByName(): ReadonlyMap<string, BackendLoad> {
     return new Map(ledger.loads().map((load) => [load.backend, load]));
-  }
-
-  function statusOf(one: Member, load: BackendLoad | undefined): BackendStatus {
-    const { config, health } = one;
-    return {
-      name: config.name,
-      url: config.url,
-      publicUrl: config.publicUrl,
-      operator: one.operator,
-      weight: weightOf(one),
-      lanes: config.lanes,
-      busyLanes: one.busyLanes,
-      health: health.kind,
-      healthReason: healthReason(health, config.url),
-      healthSince: health.since,
-      version: one.version,
-      latencyMs: one.latencyMs,
-      studiesInFlight: load?.studies ?? 0,
-      instancesInFlight: load?.instances ?? 0,
-      bytesInFlight: load?.bytes ?? 0,
-      retryAt: one.backOff === null || one.backOff.until <= clock() ? null : one.backOff.until,
-      lastFailure: one.backOff?.text ?? null,
-      outSince: outOf(one)?.since ?? null,
-      breaker: breakerOf(one, clock()),
-      instances: one.instances,
-      diskBytes: one.diskBytes,
-    };
   }
 
   function endBackOff(one: Member): void {
@@ -194,12 +122,12 @@ export function createPool(options: PoolOptions): LivePool {
 
     status(name) {
       const one = members.get(name);
-      return one === undefined ? null : statusOf(one, loadsByName().get(name));
+      return one === undefined ? null : statusOf(one, loadsByName().get(name), clock());
     },
 
     statuses() {
       const loads = loadsByName();
-      return [...members.values()].map((one) => statusOf(one, loads.get(one.config.name)));
+      return [...members.values()].map((one) => statusOf(one, loads.get(one.config.name), clock()));
     },
 
     health: (name) => members.get(name)?.health.kind ?? null,
@@ -209,32 +137,15 @@ export function createPool(options: PoolOptions): LivePool {
       const loads = loadsByName();
       const placements = ledger.lastPlacements();
       const reserved = options.arrivals?.reserved(now) ?? new Map<string, Reserved>();
-      return [...members.values()].map((one): Candidate => {
-        const { config, health } = one;
-        const load = loads.get(config.name);
-        const toCome = reserved.get(config.name) ?? nothing;
-        const inFlight = inFlightOf(one, load);
-        return {
-          backend: config.name,
-          weight: weightOf(one),
-          lanes: lanesOf(one, now),
-          busyLanes: one.busyLanes,
-          studiesInFlight: load?.studies ?? 0,
-          instancesInFlight: inFlight.instances,
-          bytesInFlight: inFlight.bytes,
-          lastPlacement: placements.get(config.name) ?? 0,
-          operator: one.operator,
-          health: health.kind,
-          healthReason: healthReason(health, config.url),
-          service: options.learning?.model(config.name) ?? prior,
-          reserved: toCome,
-          quiet: one.underWay.quiet(),
-          freeBytes: freeBytes(one, (load?.bytes ?? 0) + toCome.bytes),
-          diskBytes: config.disk ?? null,
-          breakerReason: isHeldBack(one, load?.studies ?? 0, now)
-            ? `its last transfers failed (${one.backOff?.text ?? ''})`
-            : null,
+      return [...members.values()].map((one) => {
+        const { name } = one.config;
+        const books = {
+          load: loads.get(name),
+          lastPlacement: placements.get(name) ?? 0,
+          service: options.learning?.model(name) ?? prior,
+          reserved: reserved.get(name) ?? nothing,
         };
+        return candidateOf(one, books, now);
       });
     },
 
@@ -288,7 +199,7 @@ export function createPool(options: PoolOptions): LivePool {
       one.weightSet = weightSet;
       log.info('backend set by an operator', { backend: name, state, weight: weightOf(one) });
       notify(name);
-      return statusOf(one, loadsByName().get(name));
+      return statusOf(one, loadsByName().get(name), clock());
     },
 
     observed(name, observation) {
@@ -401,61 +312,4 @@ export function createPool(options: PoolOptions): LivePool {
       }
     },
   };
-}
-
-/** The earliest of all that keeps it from serving. */
-function outOf(one: Member): { readonly since: EpochMs; readonly reason: string } | null {
-  const { health, config, failingSince, maintSince } = one;
-  const causes = [
-    maintSince === null ? null : { since: maintSince, reason: 'in maint' },
-    health.kind === 'down'
-      ? { since: health.since, reason: healthReason(health, config.url) ?? 'down' }
-      : null,
-    one.breakerOpen && failingSince !== null
-      ? { since: failingSince, reason: `its transfers fail (${one.backOff?.text ?? ''})` }
-      : null,
-  ].filter((cause) => cause !== null);
-  return causes.toSorted((a, b) => a.since - b.since)[0] ?? null;
-}
-
-function breakerOf(one: Member, now: EpochMs): 'closed' | 'open' | 'half-open' {
-  if (!one.breakerOpen) return 'closed';
-  return one.busyLanes > 0 || one.backOff === null || now >= one.backOff.until ? 'half-open' : 'open';
-}
-
-/** What is bound and can go; see `BackendPool.nothingToSend`. Bound since then counts at once. */
-function inFlightOf(one: Member, load: Load = { instances: 0, bytes: 0 }): Load {
-  if (!one.idle) return load;
-  const { instances, bytes } = one.underWay.load();
-  one.blocked ??= {
-    instances: Math.max(0, load.instances - instances),
-    bytes: Math.max(0, load.bytes - bytes),
-  };
-  return {
-    instances: Math.max(0, load.instances - one.blocked.instances),
-    bytes: Math.max(0, load.bytes - one.blocked.bytes),
-  };
-}
-
-/** One transfer tries a backend that failed or has just come round: the others would only wait for the same failure, or stall beside it. */
-function lanesOf(one: Member, now: EpochMs): number {
-  return one.breakerOpen || now < one.slowUntil ? 1 : one.config.lanes;
-}
-
-/**
- * Nothing new while the breaker is open. When its pause is over and nothing is bound there any more, somebody has to try it, or it
- * would stay open for ever: then one study may go there.
- */
-function isHeldBack(one: Member, studies: number, now: EpochMs): boolean {
-  return one.breakerOpen && (studies > 0 || one.busyLanes > 0 || breakerOf(one, now) === 'open');
-}
-
-/** Of the space it was given, what is neither used by its last word nor spoken for; null: not known. */
-function freeBytes({ config, diskBytes }: Member, spokenFor: number): number | null {
-  const disk = config.disk ?? null;
-  return disk === null || diskBytes === null ? null : disk - diskBytes - spokenFor;
-}
-
-function weightOf(one: Member): number {
-  return one.weightSet ?? one.config.weight;
 }

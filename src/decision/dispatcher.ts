@@ -5,9 +5,10 @@ import { realTimers, type Timers } from '../backends/timers.ts';
 import { type Ledger, LedgerError, type UnplacedStudy } from '../ledger/ledger.ts';
 import type { Orthanc } from '../orthanc/orthanc.ts';
 import type { Clock, ConsideredBackend, EpochMs, StudySize } from '../study.ts';
+import { patienceMs } from './line-up.ts';
 import { createLookup } from './lookup.ts';
 import type { Policy } from './policy.ts';
-import { createRounds, patienceMs } from './rounds.ts';
+import { createRounds } from './rounds.ts';
 import { type Pending, pendingOf, readAnew } from './unplaced-queue.ts';
 
 export interface DispatcherOptions {

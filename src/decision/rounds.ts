@@ -1,20 +1,20 @@
 import type { Logger } from 'winston';
 import type { BackendPool } from '../backends/pool.ts';
-import type { Ledger, UnplacedStudy } from '../ledger/ledger.ts';
-import type { Clock, ConsideredBackend, EpochMs, StudySize } from '../study.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { Clock, ConsideredBackend, EpochMs } from '../study.ts';
 import { decide, type Verdict } from './decide.ts';
+import { createLineUp, type LineUpOptions } from './line-up.ts';
 import { isStale, type Outlook, outlookOf, silentButUp, upOf } from './outlook.ts';
 import { place } from './place.ts';
 import type { Candidate, Policy } from './policy.ts';
 import { decideRound, studiesInARound, type Unplaced } from './round.ts';
-import { type Pending, readAnew, UnplacedQueue } from './unplaced-queue.ts';
+import { type Pending, UnplacedQueue } from './unplaced-queue.ts';
 
-export interface RoundsOptions {
+export interface RoundsOptions extends LineUpOptions {
   readonly ledger: Pick<Ledger, 'unplacedStudy' | 'assignments' | 'decide' | 'addEvent'>;
   readonly pool: Pick<BackendPool, 'candidates'>;
   /** Asked for each round. */
   readonly policy: () => Policy;
-  readonly expected: (study: UnplacedStudy, now: EpochMs) => StudySize;
   readonly clock: Clock;
   readonly log: Logger;
   /** It is to be looked up once more; until then it is not placed, but keeps its place in the queue. */
@@ -48,12 +48,6 @@ export interface Rounds {
 const sliceMs = 3;
 /** Studies that a policy with an order of its own may choose from; ordering them must not take longer than deciding the first of them. */
 const orderedInARound = 1_000;
-/** A study is read from the ledger again after this long: somebody may have taken it off its front. */
-const rereadMs = 5_000;
-/** A study that is looked up for longer lets others pass: no lane stays empty because a backend hangs. */
-export const patienceMs = 100;
-/** A guess of a size is made anew after so long. */
-const guessMs = 1_000;
 /** A study nobody could take, though somebody was there for others, is decided again after so long; a mere rewording is kept as rarely. */
 const stuckMs = 30_000;
 /** After a round that changed nothing and took long, so many times as long belongs to others. */
@@ -76,6 +70,7 @@ interface Round {
 export function createRounds(options: RoundsOptions): Rounds {
   const { ledger, pool, clock, log } = options;
   const queue = new UnplacedQueue();
+  const lines = createLineUp(options);
   /** Those that some backend holds: they go there whatever else waits, and whether a lane is free or not. */
   const followers: Pending[] = [];
   let round: Round | null = null;
@@ -86,29 +81,6 @@ export function createRounds(options: RoundsOptions): Rounds {
 
   function inARound(policy: Policy): number {
     return policy.order === undefined ? studiesInARound : orderedInARound;
-  }
-
-  /** As a decision needs it; null: nothing of it is left to place. */
-  function unplacedOf(one: Pending, now: EpochMs): Unplaced | null {
-    if (one.lookup === null) return null;
-    if (one.study === null || now - one.readAt >= rereadMs) readAnew(one, ledger, now);
-    if (one.study === null) return null;
-    if (one.expected === null || now - one.expected.at >= guessMs) {
-      one.expected = { size: options.expected(one.study, now), at: now };
-    }
-    return { study: { ...one.study, expected: one.expected.size }, holdings: one.lookup, taken: one.taken };
-  }
-
-  /** What waits, as a round takes it; those of which nothing is left to place are gone after this. */
-  function lineUp(count: number, now: EpochMs): Map<Unplaced, Pending> {
-    const pendings = new Map<Unplaced, Pending>();
-    for (const one of queue.first(count)) {
-      if (one.lookingSince !== null && now - one.lookingSince >= patienceMs) continue;
-      const unplaced = unplacedOf(one, now);
-      if (unplaced === null) end(one);
-      else pendings.set(unplaced, one);
-    }
-    return pendings;
   }
 
   function begin(): void {
@@ -123,7 +95,8 @@ export function createRounds(options: RoundsOptions): Rounds {
     wanted = false;
     if (queue.length === 0) return;
     const policy = options.policy();
-    const pendings = lineUp(inARound(policy), now);
+    const { pendings, gone } = lines.lineUp(queue.first(inARound(policy)), now);
+    for (const one of gone) end(one);
     const generator = decideRound(policy, [...pendings.keys()], candidates, now);
     const freeLanes = candidates.reduce(
       (sum, { health, lanes, busyLanes }) => sum + (health === 'up' ? Math.max(0, lanes - busyLanes) : 0),
@@ -256,7 +229,7 @@ export function createRounds(options: RoundsOptions): Rounds {
       if (one?.lookup == null) continue;
       const now = clock();
       try {
-        const unplaced = unplacedOf(one, now);
+        const unplaced = lines.unplacedOf(one, now);
         if (unplaced === null) {
           end(one);
           continue;
@@ -341,14 +314,10 @@ export function createRounds(options: RoundsOptions): Rounds {
     preview(one, policy) {
       const now = clock();
       const candidates = pool.candidates();
-      const waiting = queue.first(inARound(policy)).flatMap((other) => {
-        const unplaced = unplacedOf(other, now);
-        return unplaced === null ? [] : [{ other, unplaced }];
-      });
-      const own = waiting.find(({ other }) => other === one)?.unplaced ?? unplacedOf(one, now);
+      const { pendings } = lines.lineUp(queue.first(inARound(policy)), now);
+      const [own] = [...pendings].find(([, other]) => other === one) ?? [lines.unplacedOf(one, now)];
       if (own === null) return null;
-      const all = waiting.map(({ unplaced }) => unplaced);
-      for (const decided of decideRound(policy, all, candidates, now)) {
+      for (const decided of decideRound(policy, [...pendings.keys()], candidates, now)) {
         if (decided.one === own) return decided.verdict.considered;
       }
       return decide(policy, own.study, candidates, now, own.holdings, own.taken).considered;
