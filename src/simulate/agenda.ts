@@ -11,7 +11,7 @@ export interface Agenda {
   /** What the front's clock says: seconds at full pace. */
   readonly frontNow: number;
   /** Returns the way to call it off. What is in the past happens at once, after what runs now. */
-  at(seconds: number, run: () => void): () => void;
+  readonly at: (seconds: number, run: () => void) => () => void;
   /** By the front's clock. It cannot be called off: whoever runs has to see whether it is still wanted. */
   atFront(seconds: number, run: () => void): void;
   /** In (0, 1]. */

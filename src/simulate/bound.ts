@@ -45,8 +45,8 @@ export function lowerBound(
     0,
   );
   const ends = arrivals.map(lastTime).toSorted((a, b) => b - a);
-  const together = lastShares.map((share) => {
-    const from = share === 1 ? 0 : (ends[Math.floor(share * (ends.length - 1))] ?? 0);
+  const together = lastShares.map((part) => {
+    const from = part === 1 ? 0 : (ends[Math.floor(part * (ends.length - 1))] ?? 0);
     return endOfRest(arrivals, classes, { from, chunk, frontBytesPerSecond });
   });
   return { endsAt: Math.max(alone, ...together), waits };

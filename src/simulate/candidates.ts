@@ -17,7 +17,7 @@ export interface CandidatesParts {
 }
 
 export interface Candidates {
-  read(): readonly Candidate[];
+  readonly read: () => readonly Candidate[];
   /** Something of the pool's own has changed: health, breaker, operator. */
   poolChanged(name: string): void;
 }

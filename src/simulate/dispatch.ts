@@ -23,7 +23,7 @@ export interface DispatchParts {
 }
 
 export interface Dispatch {
-  studyWaits(study: Study): void;
+  readonly studyWaits: (study: Study) => void;
   /** A lane is free, or a backend has changed. */
   lookAgain(): void;
   /** Once a second: what waits is looked at again, and what is bound to a backend that is out goes elsewhere. */
@@ -33,6 +33,8 @@ export interface Dispatch {
 
 /** A round takes the service some time; what happens meanwhile is looked at in the next one. */
 const betweenRounds = 0.01;
+/** Studies that a policy with an order of its own may choose from in a round, as in the service. */
+const orderedInARound = 1_000;
 
 const nothingTaken: Taken = new Map();
 
@@ -40,6 +42,7 @@ const nothingTaken: Taken = new Map();
 export function createDispatch(parts: DispatchParts): Dispatch {
   const { agenda, pool, policy, members } = parts;
   const byName = new Map(members.map((member) => [member.name, member]));
+  const inARound = policy.order === undefined ? studiesInARound : orderedInARound;
   /** Those a round looks at, and those behind them. */
   let ahead: Study[] = [];
   let behind: Study[] = [];
@@ -90,7 +93,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
   }
 
   function refill(): void {
-    const room = studiesInARound - ahead.length;
+    const room = inARound - ahead.length;
     if (room <= 0 || behind.length === 0) return;
     ahead.push(...behind.slice(0, room));
     behind = behind.slice(room);
@@ -120,7 +123,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       return rebinds;
     },
     studyWaits(study) {
-      if (ahead.length < studiesInARound) ahead.push(study);
+      if (ahead.length < inARound) ahead.push(study);
       else behind.push(study);
       plan();
     },

@@ -20,14 +20,14 @@ export interface LanesParts {
 }
 
 export interface SimulatedLanes {
-  bind(study: Study, member: Member): void;
+  readonly bind: (study: Study, member: Member) => void;
   /** Its backend is out: what is under way proves nothing any more. */
-  unbind(study: Study, member: Member): void;
+  readonly unbind: (study: Study, member: Member) => void;
   fill(member: Member): void;
   done(carriage: Carriage, member: Member): void;
   failed(carriage: Carriage, member: Member, code: FailureCode): void;
   /** Moves what has arrived whole since the last time to the counters. */
-  countArrived(member: Member): void;
+  readonly countArrived: (member: Member) => void;
   /** The pool tells of a lane that is being freed here: nothing else has changed in it. */
   readonly isFreeing: boolean;
   readonly transfers: number;
