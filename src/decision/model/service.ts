@@ -53,8 +53,14 @@ export const prior: ServiceModel = {
 /** A study of usual size, where one speed is asked for. */
 export const usualSize = { instances: 100, bytes: 80e6 };
 
-/** Of each sample's weight so much is left when the next one has come: about two hundred count. */
-const forgetting = 0.995;
+/** Of each sample's weight so much is left when the next one of full weight has come: about five hundred count. */
+const forgetting = 0.998;
+/**
+ * A transfer counts fully when it is expected to take much longer than this, and hardly when much less: what a transfer costs before
+ * its first image would else be taken for the time of an image. Most transfers carry one image of a study that trickles in, and what
+ * takes long are the full ones: with equal weights a fast backend was taken to be more than twice as slow for each image as it is.
+ */
+const fullWeightSeconds = 0.5;
 /** o and s stay within these multiples of the prior. */
 const clamp = { least: 0.02, most: 50 };
 /** Half-lives in seconds of busy time: bad news is believed sooner than good. */
@@ -62,6 +68,10 @@ const halfLife = { down: 4, up: 10, baseline: 1800 };
 const idleSeconds = 300;
 /** One transfer, however long, moves the short-term efficiency by half of what it says at most: the long ones are those with a mishap. */
 const mostOfOne = 0.5;
+/** Nor does it count for longer than so many times what it should take: those that are late would outweigh all that are in time. */
+const longestSeen = 2;
+/** An efficiency within a quarter of 1 is none: of many backends the one with the luckiest noise would be chosen each time. */
+const deadZone = 0.25;
 /** A sample further off than so many standard deviations counts as if it were there: a heavy tail is no new speed. */
 const farOff = 2.5;
 /** The same for the short-term efficiency, as a factor: it must follow a real change, so it is let off more easily. */
@@ -76,11 +86,16 @@ export function expectedSeconds(
   return work(model, instances, bytes) / efficiency(model, now);
 }
 
-/** g: its short-term efficiency, which returns to the baseline over five minutes in which nothing ends. */
-export function efficiency({ logEfficiency, logBaseline, sampledAt }: ServiceModel, now: EpochMs): number {
+/** g: its short-term efficiency, which returns to the baseline over five minutes in which nothing ends; 1 while it is near 1. */
+export function efficiency(model: ServiceModel, now: EpochMs): number {
+  const log = logEfficiencyAt(model, now);
+  return Math.exp(Math.sign(log) * Math.max(0, Math.abs(log) - deadZone));
+}
+
+function logEfficiencyAt({ logEfficiency, logBaseline, sampledAt }: ServiceModel, now: EpochMs): number {
   const idle = sampledAt === null ? idleSeconds : Math.max(0, now - sampledAt) / 1000;
   const trust = Math.max(0, 1 - idle / idleSeconds);
-  return Math.exp(logBaseline + (logEfficiency - logBaseline) * trust);
+  return logBaseline + (logEfficiency - logBaseline) * trust;
 }
 
 /**
@@ -103,7 +118,9 @@ export function learn(model: ServiceModel, sample: ServiceSample): ServiceModel 
   const [oo, os, ss] = model.covariance;
   const p1 = oo * ofO + os * ofS;
   const p2 = os * ofO + ss * ofS;
-  const variance = forgetting + ofO * p1 + ofS * p2;
+  const weight = 1 / (1 + (fullWeightSeconds / expected) ** 2);
+  const kept = 1 - (1 - forgetting) * weight;
+  const variance = kept / weight + ofO * p1 + ofS * p2;
   const error = limited(Math.log(seconds / expected), farOff * sampleSpread * Math.sqrt(variance));
   const learnt = {
     secondsPerInstance: near(
@@ -116,17 +133,18 @@ export function learn(model: ServiceModel, sample: ServiceSample): ServiceModel 
   // Against what is expected by now: what o and s have taken in is no inefficiency. Otherwise the first samples of a slow backend
   // would count twice.
   const news = limited(Math.log(work(learnt, instances, bytes) / seconds), Math.log(outlier));
-  const before = Math.log(efficiency(model, endedAt - seconds * 1000));
-  const short = blend(before, news, seconds, news < before ? halfLife.down : halfLife.up);
+  const before = logEfficiencyAt(model, endedAt - seconds * 1000);
+  const busy = Math.min(seconds, (longestSeen * expected) / Math.exp(before));
+  const short = blend(before, news, busy, news < before ? halfLife.down : halfLife.up);
   return {
     ...learnt,
     covariance: bounded(
-      (oo - (p1 * p1) / variance) / forgetting,
-      (os - (p1 * p2) / variance) / forgetting,
-      (ss - (p2 * p2) / variance) / forgetting,
+      (oo - (p1 * p1) / variance) / kept,
+      (os - (p1 * p2) / variance) / kept,
+      (ss - (p2 * p2) / variance) / kept,
     ),
     logEfficiency: short,
-    logBaseline: blend(model.logBaseline, short, seconds, halfLife.baseline),
+    logBaseline: blend(model.logBaseline, short, busy, halfLife.baseline),
     samples: model.samples + 1,
     sampledAt: Math.max(endedAt, model.sampledAt ?? endedAt),
   };
