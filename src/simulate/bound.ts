@@ -122,7 +122,11 @@ function endOfRest(
  * gives a bound, the sum of what each study costs at its cheapest against what all time is worth, and better prices a better one.
  */
 function share(works: readonly (readonly number[])[], capacities: readonly number[]): number {
-  const prices = capacities.map(() => 1);
+  // What a class would cost were the others like it but for their speed: the best prices, then.
+  const prices = capacities.map((_, index) => {
+    const all = works.reduce((sum, work) => sum + (work[index] ?? 0), 0);
+    return all > 0 ? works.length / all : 1;
+  });
   let best = 0;
   const steps =
     capacities.length === 1

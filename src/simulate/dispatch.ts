@@ -32,7 +32,7 @@ export interface Dispatch {
 }
 
 /** A round takes the service some time; what happens meanwhile is looked at in the next one. */
-const betweenRounds = 0.01;
+const betweenRounds = 0.003;
 /** Studies that a policy with an order of its own may choose from in a round, as in the service. */
 const orderedInARound = 1_000;
 
