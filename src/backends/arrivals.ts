@@ -1,13 +1,7 @@
-import {
-  type ArrivingStudy,
-  emptyHistory,
-  learnSize,
-  predictSize,
-  type SizeHistory,
-} from '../decision/model/size.ts';
 import type { Candidate } from '../decision/policy.ts';
 import type { LearningLedger, StudySoFar } from '../ledger/ledger.ts';
 import type { EpochMs, StudySize } from '../study.ts';
+import { type ArrivingStudy, emptyHistory, learnSize, predictSize, type SizeHistory } from './model/size.ts';
 
 export type Reserved = Candidate['reserved'];
 

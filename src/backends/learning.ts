@@ -1,6 +1,6 @@
 import type { Logger } from 'winston';
-import { learn, prior, type ServiceModel, type ServiceSample } from '../decision/model/service.ts';
 import { type LearningLedger, LedgerError } from '../ledger/ledger.ts';
+import { learn, prior, type ServiceModel, type ServiceSample } from './model/service.ts';
 import { realTimers, type Timers } from './timers.ts';
 
 export interface LearningOptions {

@@ -1,4 +1,3 @@
-import type { ServiceModel } from '../decision/model/service.ts';
 import type { Candidate } from '../decision/policy.ts';
 import type { BackendLoad, BackendSetting } from '../ledger/ledger.ts';
 import type { EpochMs, OperatorState } from '../study.ts';
@@ -6,6 +5,7 @@ import type { BackendConfig } from '../topology/topology.ts';
 import type { Reserved } from './arrivals.ts';
 import type { BackOff } from './backoff.ts';
 import { type HealthState, healthReason, unheard } from './health.ts';
+import type { ServiceModel } from './model/service.ts';
 import type { BackendStatus } from './pool.ts';
 import { createUnderWay, type Load, type UnderWay } from './under-way.ts';
 

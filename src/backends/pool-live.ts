@@ -1,5 +1,4 @@
 import type { Logger } from 'winston';
-import { prior } from '../decision/model/service.ts';
 import type { BackendLedger, BackendLoad } from '../ledger/ledger.ts';
 import type { Clock, EpochMs } from '../study.ts';
 import type { BackendConfig } from '../topology/topology.ts';
@@ -17,6 +16,7 @@ import {
   statusOf,
   weightOf,
 } from './member.ts';
+import { prior } from './model/service.ts';
 import type { BackendPool, Sendable } from './pool.ts';
 import { realTimers, type Timers } from './timers.ts';
 

@@ -1,6 +1,6 @@
-import type { ServiceSample } from '../decision/model/service.ts';
 import type { Candidate } from '../decision/policy.ts';
 import type { EpochMs, FailureCode, Health, OperatorState } from '../study.ts';
+import type { ServiceSample } from './model/service.ts';
 import type { Carried } from './under-way.ts';
 
 /** May a transfer to this backend be started now? If not, why, and when it is worth asking again (null: on a change). */

@@ -1,6 +1,6 @@
+import { efficiency, expectedSeconds } from '../backends/model/service.ts';
 import type { EpochMs, StudyToPlace } from '../study.ts';
 import type { QueueOrder } from '../topology/topology.ts';
-import { efficiency, expectedSeconds } from './model/service.ts';
 import type { Candidate, Policy } from './policy.ts';
 
 type Order = NonNullable<Policy['order']>;

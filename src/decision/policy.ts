@@ -1,5 +1,5 @@
+import type { ServiceModel } from '../backends/model/service.ts';
 import type { EpochMs, Health, OperatorState, StudyToPlace } from '../study.ts';
-import type { ServiceModel } from './model/service.ts';
 
 /** A backend as policies see it: figures copied once, before anything is compared. */
 export interface Candidate {

@@ -1,5 +1,5 @@
+import { efficiency, usualSize } from '../backends/model/service.ts';
 import type { EpochMs, StudySize } from '../study.ts';
-import { efficiency, usualSize } from './model/service.ts';
 import type { Candidate } from './policy.ts';
 
 /** What one study may look forward to on one backend. */

@@ -1,5 +1,5 @@
+import type { ServiceModel } from '../backends/model/service.ts';
 import type { LivePool } from '../backends/pool-live.ts';
-import type { ServiceModel } from '../decision/model/service.ts';
 import type { Candidate } from '../decision/policy.ts';
 import type { Booked } from './books.ts';
 import { epochMs, type Member } from './farm.ts';

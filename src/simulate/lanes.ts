@@ -1,5 +1,5 @@
+import { learn, type ServiceModel } from '../backends/model/service.ts';
 import type { LivePool } from '../backends/pool-live.ts';
-import { learn, type ServiceModel } from '../decision/model/service.ts';
 import type { FailureCode } from '../study.ts';
 import type { Agenda } from './agenda.ts';
 import { arrivedBy } from './arriving.ts';

@@ -1,4 +1,4 @@
-import { prior, type ServiceModel } from '../decision/model/service.ts';
+import { prior, type ServiceModel } from '../backends/model/service.ts';
 import type { EpochMs } from '../study.ts';
 import type { Condition, ModelledBackend } from './world.ts';
 

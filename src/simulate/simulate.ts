@@ -1,5 +1,5 @@
-import { prior, type ServiceModel } from '../decision/model/service.ts';
-import { emptyHistory, learnSize, predictSize, type SizeHistory } from '../decision/model/size.ts';
+import { prior, type ServiceModel } from '../backends/model/service.ts';
+import { emptyHistory, learnSize, predictSize, type SizeHistory } from '../backends/model/size.ts';
 import type { Policy } from '../decision/policy.ts';
 import { createAgenda } from './agenda.ts';
 import type { StudyArrival } from './arriving.ts';

@@ -1,5 +1,5 @@
+import type { ServiceSample } from '../backends/model/service.ts';
 import type { BackendPool } from '../backends/pool.ts';
-import type { ServiceSample } from '../decision/model/service.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';

@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { type Arrivals, createArrivals } from '../../src/backends/arrivals.ts';
+import { prior } from '../../src/backends/model/service.ts';
 import { createPool } from '../../src/backends/pool-live.ts';
-import { prior } from '../../src/decision/model/service.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { silentLogger } from '../../src/log.ts';
 import { placing } from '../ledger/driving.ts';

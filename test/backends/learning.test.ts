@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { createLearning, type Learning } from '../../src/backends/learning.ts';
-import { prior } from '../../src/decision/model/service.ts';
+import { prior } from '../../src/backends/model/service.ts';
 import { type Ledger, LedgerError } from '../../src/ledger/ledger.ts';
 import { silentLogger } from '../../src/log.ts';
 import { newLedger } from '../ledger/support.ts';

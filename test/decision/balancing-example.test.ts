@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { prior, type ServiceModel } from '../../src/decision/model/service.ts';
-import { emptyHistory, learnSize, predictSize, type SizeHistory } from '../../src/decision/model/size.ts';
+import { prior, type ServiceModel } from '../../src/backends/model/service.ts';
+import { emptyHistory, learnSize, predictSize, type SizeHistory } from '../../src/backends/model/size.ts';
 import { expectedCompletion } from '../../src/decision/policies/expected-completion.ts';
 import type { Candidate, Choice } from '../../src/decision/policy.ts';
 import { policyNames, queueOrders } from '../../src/topology/topology.ts';

@@ -1,4 +1,4 @@
-import { prior } from '../../src/decision/model/service.ts';
+import { prior } from '../../src/backends/model/service.ts';
 import type { Candidate } from '../../src/decision/policy.ts';
 import type { StudyToPlace } from '../../src/study.ts';
 

@@ -1,4 +1,4 @@
-import { prior } from '../../decision/model/service.ts';
+import { prior } from '../../backends/model/service.ts';
 
 /** One transfer as it was, with the company it had. */
 export interface Observation {

@@ -1,5 +1,5 @@
-import { learn, prior, type ServiceModel } from '../../decision/model/service.ts';
-import { emptyHistory, learnSize, type SizeHistory } from '../../decision/model/size.ts';
+import { learn, prior, type ServiceModel } from '../../backends/model/service.ts';
+import { emptyHistory, learnSize, type SizeHistory } from '../../backends/model/size.ts';
 import type { Policy } from '../../decision/policy.ts';
 import type { RecordedStudy, Trace } from '../../ledger/trace.ts';
 import type { StudyArrival } from '../../simulate/arriving.ts';

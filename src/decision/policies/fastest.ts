@@ -1,4 +1,4 @@
-import { expectedSeconds } from '../model/service.ts';
+import { expectedSeconds } from '../../backends/model/service.ts';
 import type { Policy } from '../policy.ts';
 import { best } from '../ranking.ts';
 

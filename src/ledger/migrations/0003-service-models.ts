@@ -7,7 +7,7 @@ CREATE TABLE service_models (
   backend              TEXT PRIMARY KEY,
   seconds_per_instance REAL NOT NULL,
   seconds_per_byte     REAL NOT NULL,
-  covariance_oo        REAL NOT NULL,  -- of the two, relative to the prior
+  covariance_oo        REAL NOT NULL,  -- of the logarithms of the two
   covariance_os        REAL NOT NULL,
   covariance_ss        REAL NOT NULL,
   log_efficiency       REAL NOT NULL,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { prior, type ServiceModel } from '../../../src/backends/model/service.ts';
 import { nobodyAsked } from '../../../src/decision/decide.ts';
-import { prior, type ServiceModel } from '../../../src/decision/model/service.ts';
 import {
   expectedCompletion,
   expectedCompletionWith,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { prior } from '../../../src/backends/model/service.ts';
 import { afterPlacement } from '../../../src/decision/decide.ts';
-import { prior } from '../../../src/decision/model/service.ts';
 import { fastest } from '../../../src/decision/policies/fastest.ts';
 import { peakEwma } from '../../../src/decision/policies/peak-ewma.ts';
 import { powerOfTwo } from '../../../src/decision/policies/power-of-two.ts';

@@ -7,7 +7,7 @@ import {
   type NamedStudy,
   predictSize,
   type SizeHistory,
-} from '../../../src/decision/model/size.ts';
+} from '../../../src/backends/model/size.ts';
 
 const ct = { modality: 'CT', station: 'CT1' };
 

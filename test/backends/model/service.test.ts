@@ -7,7 +7,7 @@ import {
   prior,
   type ServiceModel,
   type ServiceSample,
-} from '../../../src/decision/model/service.ts';
+} from '../../../src/backends/model/service.ts';
 
 /** What a backend truly takes: seconds for each instance and for each byte. */
 interface Truth {
