@@ -4,11 +4,11 @@ import { openTempRoot } from '../test/support/temp.ts';
 import { type LiveCase, liveCase, liveNames } from './balance/live-case.ts';
 import { modelOf } from './balance/model.ts';
 import { type PolicyUnderTest, parsePolicy } from './balance/policy.ts';
-import { goFirst } from './balance/priority.ts';
 import { makeFiles } from './balance/replay.ts';
 import { reportOf, type ScenarioReport, tableOf } from './balance/report.ts';
 import { type Run, runOnce } from './balance/run.ts';
 import { machine } from './support/figures.ts';
+import { goFirst } from './support/priority.ts';
 
 /**
  * Five real backends behind proxies that slow them, one trace of studies that arrive image by image, and the policies in turn on
