@@ -27,6 +27,7 @@ import {
   type SystemInfo,
   type UploadStatus,
 } from './orthanc.ts';
+import { SmallReads } from './small-reads.ts';
 
 /** Resources asked for in one call: about half a megabyte of answer, and never long on Orthanc's index. */
 const BATCH = 500;
@@ -39,12 +40,14 @@ export function createOrthanc(access: OrthancAccess): Orthanc {
 class OrthancClient implements Orthanc {
   readonly name: string;
   private readonly http: OrthancHttp;
+  private readonly reads: SmallReads;
   private readonly files: OrthancFiles;
 
   constructor(access: OrthancAccess) {
     this.name = access.name;
     this.http = new OrthancHttp(access);
-    this.files = new OrthancFiles(this.http);
+    this.reads = new SmallReads(access, this.http);
+    this.files = new OrthancFiles(this.http, this.reads);
   }
 
   async system(options?: CallOptions): Promise<SystemInfo> {
@@ -142,20 +145,12 @@ class OrthancClient implements Orthanc {
     return this.files.md5(id, options);
   }
 
-  md5s(
-    ids: readonly string[],
-    concurrency: number,
-    options?: CallOptions,
-  ): Promise<ReadonlyMap<string, string | null>> {
-    return this.files.md5s(ids, concurrency, options);
+  md5s(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, string | null>> {
+    return this.files.md5s(ids, options);
   }
 
-  verify(
-    ids: readonly string[],
-    concurrency: number,
-    options?: CallOptions,
-  ): Promise<ReadonlyMap<string, FileState>> {
-    return this.files.verify(ids, concurrency, options);
+  verify(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, FileState>> {
+    return this.files.verify(ids, options);
   }
 
   download(
@@ -296,6 +291,7 @@ class OrthancClient implements Orthanc {
   }
 
   close(): void {
+    this.reads.close();
     this.http.close();
   }
 

@@ -3,64 +3,84 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { errorAnswer, uploadAnswer } from './answers.ts';
 import { askFor, orNull } from './ask.ts';
-import { type HttpRequest, type OrthancHttp, parseJson } from './http.ts';
+import { type HttpAnswer, type HttpRequest, type OrthancHttp, parseJson } from './http.ts';
 import { type CallOptions, type FileState, OrthancError, type UploadStatus } from './orthanc.ts';
+import type { SmallRead, SmallReads } from './small-reads.ts';
+
+/** What an answer says, or how to find out. */
+type Understood<T> = { readonly is: T } | { readonly further: () => Promise<T> };
 
 /** The part of the client that is about files: their MD5s, and the files themselves in both directions. See `Orthanc`. */
 export class OrthancFiles {
   private readonly http: OrthancHttp;
+  private readonly reads: SmallReads;
 
-  constructor(http: OrthancHttp) {
+  constructor(http: OrthancHttp, reads: SmallReads) {
     this.http = http;
+    this.reads = reads;
   }
 
   async md5(id: string, options?: CallOptions): Promise<string | null> {
-    const request: HttpRequest = {
-      method: 'GET',
-      path: `/instances/${encodeURIComponent(id)}/attachments/dicom/md5`,
-    };
-    const answer = await this.http.exchange(request, options);
+    return (await this.md5s([id], options)).get(id) ?? null;
+  }
+
+  async md5s(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, string | null>> {
+    return await this.ofEach(ids, md5Of, options, (answer, id) => this.recorded(answer, id, options));
+  }
+
+  async verify(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, FileState>> {
+    return await this.ofEach(ids, verificationOf, options, (answer, id) => this.state(answer, id, options));
+  }
+
+  private recorded(answer: HttpAnswer, id: string, options?: CallOptions): Understood<string | null> {
+    const request = md5Of(id);
     if (answer.status === 404) {
-      if (errorAnswer.safeParse(parseJson(answer.body)).success) return null;
+      if (errorAnswer.safeParse(parseJson(answer.body)).success) return { is: null };
       // Orthanc says 404 without a word where it holds the instance and recorded no MD5.
-      if (answer.body === '') return await this.hashFile(id, options);
+      if (answer.body === '') return { further: () => this.hashFile(id, options) };
     }
     if (answer.status !== 200) throw this.http.failure(request, answer);
     const md5 = answer.body.trim().toLowerCase();
     if (!/^[0-9a-f]{32}$/.test(md5)) throw this.http.error('nonsense', request, 'this is no MD5');
-    return md5;
+    return { is: md5 };
   }
 
-  async md5s(
-    ids: readonly string[],
-    concurrency: number,
-    options?: CallOptions,
-  ): Promise<ReadonlyMap<string, string | null>> {
-    return await ofEach(ids, concurrency, options, (id, each) => this.md5(id, each));
-  }
-
-  async verify(
-    ids: readonly string[],
-    concurrency: number,
-    options?: CallOptions,
-  ): Promise<ReadonlyMap<string, FileState>> {
-    return await ofEach(ids, concurrency, options, (id, each) => this.verifyOne(id, each));
-  }
-
-  private async verifyOne(id: string, options: CallOptions): Promise<FileState> {
-    const attachment = `/instances/${encodeURIComponent(id)}/attachments/dicom`;
-    const request: HttpRequest = { method: 'POST', path: `${attachment}/verify-md5`, body: '' };
-    const answer = await this.http.exchange(request, options);
-    if (answer.status === 200) return 'intact';
+  private state(answer: HttpAnswer, id: string, options?: CallOptions): Understood<FileState> {
+    if (answer.status === 200) return { is: 'intact' };
     // What 1.10.1 and 1.12.7 say of another MD5, and every version where none was recorded: then `md5` has just read the file.
     if (answer.status === 400 && answer.body === '') {
-      const recorded = await this.http.exchange({ method: 'GET', path: `${attachment}/md5` }, options);
-      return recorded.status === 404 && recorded.body === '' ? 'intact' : 'damaged';
+      return {
+        further: async () => {
+          const recorded = await this.http.exchange(md5Of(id), options);
+          return recorded.status === 404 && recorded.body === '' ? 'intact' : 'damaged';
+        },
+      };
     }
-    const failure = this.http.failure(request, answer);
-    if (failure.code === 'not-found') return 'absent';
-    if (isAboutFile(failure)) return 'damaged';
+    const failure = this.http.failure(verificationOf(id), answer);
+    if (failure.code === 'not-found') return { is: 'absent' };
+    if (isAboutFile(failure)) return { is: 'damaged' };
     throw failure;
+  }
+
+  /** The answers for many, each id asked about once; what has to be asked further is asked one after another. The first error ends it. */
+  private async ofEach<T>(
+    ids: readonly string[],
+    ask: (id: string) => SmallRead,
+    options: CallOptions | undefined,
+    understand: (answer: HttpAnswer, id: string) => Understood<T>,
+  ): Promise<ReadonlyMap<string, T>> {
+    const distinct = [...new Set(ids)];
+    const answers = await this.reads.all(
+      distinct.map(ask),
+      (answer, index) => understand(answer, distinct[index] ?? ''),
+      options,
+    );
+    const found = new Map<string, T>();
+    for (const [index, id] of distinct.entries()) {
+      const answer = answers[index];
+      if (answer !== undefined) found.set(id, 'is' in answer ? answer.is : await answer.further());
+    }
+    return found;
   }
 
   async download(
@@ -111,38 +131,12 @@ export class OrthancFiles {
   }
 }
 
-/** The answers for many, at most `concurrency` at a time. The first error aborts the rest, and is thrown. */
-async function ofEach<T>(
-  ids: readonly string[],
-  concurrency: number,
-  options: CallOptions | undefined,
-  ask: (id: string, options: CallOptions) => Promise<T>,
-): Promise<ReadonlyMap<string, T>> {
-  const found = new Map<string, T>();
-  const failed = new AbortController();
-  const signal =
-    options?.signal === undefined ? failed.signal : AbortSignal.any([failed.signal, options.signal]);
-  const waiting = [...new Set(ids)].values();
-  const errors: unknown[] = [];
-  const work = async () => {
-    // One iterator for all: each takes the next id when it is ready for it.
-    for (const id of waiting) {
-      if (failed.signal.aborted) return;
-      try {
-        found.set(id, await ask(id, { ...options, signal }));
-      } catch (error) {
-        errors.push(error);
-        failed.abort();
-        return;
-      }
-    }
-  };
-  const workers = Array.from({ length: Math.max(1, Math.min(concurrency, ids.length)) }, work);
-  await Promise.all(workers);
-  // The first is the reason; the others only say that they were stopped for it.
-  const [reason] = errors;
-  if (reason instanceof Error) throw reason;
-  return found;
+function md5Of(id: string): SmallRead {
+  return { method: 'GET', path: `/instances/${encodeURIComponent(id)}/attachments/dicom/md5` };
+}
+
+function verificationOf(id: string): SmallRead {
+  return { method: 'POST', path: `/instances/${encodeURIComponent(id)}/attachments/dicom/verify-md5` };
 }
 
 function fileOf(id: string): HttpRequest {

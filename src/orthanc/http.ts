@@ -183,7 +183,7 @@ export class OrthancHttp {
   }
 
   /** What an answer that is no success means. */
-  failure(request: HttpRequest, answer: HttpAnswer): OrthancError {
+  failure(request: Pick<HttpRequest, 'method' | 'path'>, answer: HttpAnswer): OrthancError {
     const said = errorAnswer.safeParse(parseJson(answer.body));
     const details = said.success ? (said.data.Details ?? said.data.Message) : undefined;
     const code = codeOf(answer.status, said.success || answer.body === '');
@@ -196,7 +196,7 @@ export class OrthancHttp {
 
   error(
     code: OrthancErrorCode,
-    request: HttpRequest,
+    request: Pick<HttpRequest, 'method' | 'path'>,
     what: string,
     more?: { status?: number; details?: string; orthancStatus?: number },
   ): OrthancError {
@@ -292,7 +292,8 @@ export class OrthancHttp {
     }
   }
 
-  private broken(request: HttpRequest, error: unknown): OrthancError {
+  /** What it means that there was no whole answer. */
+  broken(request: Pick<HttpRequest, 'method' | 'path'>, error: unknown): OrthancError {
     const code =
       error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
     const words = error instanceof Error ? error.message : String(error);

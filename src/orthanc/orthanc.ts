@@ -87,22 +87,14 @@ export interface Orthanc {
   sizes(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, number>>;
   /** MD5 it recorded on reception, lower case hex; null: it does not hold the instance. Where none was recorded, the file is read and hashed. */
   md5(id: string, options?: CallOptions): Promise<string | null>;
-  /** The same for many, at most `concurrency` at a time. The first error aborts the rest. */
-  md5s(
-    ids: readonly string[],
-    concurrency: number,
-    options?: CallOptions,
-  ): Promise<ReadonlyMap<string, string | null>>;
+  /** The same for many, over one connection. The first error ends it. */
+  md5s(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, string | null>>;
   /**
    * Has it read each file from its disk and compare it with the MD5 it recorded, which says only what was received: on a full disk
    * the last 4 KB of a file can be lost and acknowledged all the same. With a storage cache (`MaximumStorageCacheSize`, 128 MB by
    * default) 1.10.1 and 1.13.0 compare what is in memory instead, and say `intact`; seen by cutting files off.
    */
-  verify(
-    ids: readonly string[],
-    concurrency: number,
-    options?: CallOptions,
-  ): Promise<ReadonlyMap<string, FileState>>;
+  verify(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, FileState>>;
   /** How it came to hold the instance: `RestApi` (as peers send), `DicomProtocol`, `Plugins`, `Lua`; null: it does not say, or does not hold it. */
   receivedBy(id: string, options?: CallOptions): Promise<string | null>;
   /** How many instances of the study it holds; 0: it does not know the study. */

@@ -35,12 +35,6 @@ export interface CarryDeps {
   readonly onBackendTrouble: (backend: string) => void;
 }
 
-/**
- * Reads of MD5 under way at the same time, for each transfer and end. Enough to keep an Orthanc busy; more would only
- * gather into bursts of work in which the event loop answers no hook.
- */
-const readsAtATime = 3;
-
 /** What has become of a transfer so far. */
 interface Course {
   readonly transfer: Transfer;
@@ -112,7 +106,6 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
     const present = transfer.deliveries.filter((d) => sizes.has(d.orthancId));
     const frontMd5s = front.md5s(
       present.map((d) => d.orthancId),
-      readsAtATime,
       { signal },
     );
     // It is awaited below on every path that needs it; a failure before that must not count as unhandled.
@@ -165,7 +158,7 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
     const { front, backend } = ends;
     const ids = deliveries.map((d) => d.orthancId);
     const held = await inTime(backend, (limit) =>
-      backend.md5s(ids, readsAtATime, { signal: AbortSignal.any([limit, ending.signal]) }),
+      backend.md5s(ids, { signal: AbortSignal.any([limit, ending.signal]) }),
     );
     course.backendAnswered = true;
     const own = await inTime(front, () => ends.frontMd5s);
@@ -178,7 +171,6 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
     const files = await inTime(backend, (limit) =>
       backend.verify(
         alike.map((d) => d.orthancId),
-        readsAtATime,
         { signal: AbortSignal.any([limit, ending.signal]) },
       ),
     );

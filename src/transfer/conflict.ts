@@ -116,7 +116,7 @@ export function createConflicts(deps: ConflictDeps): Conflicts {
           note('conflict-quarantined', `${detail}; kept on the front until a person decides`);
           return { kind: 'quarantine', code: 'conflict', detail };
         case 'keep': {
-          const files = await backend.verify([delivery.orthancId], 1, { signal });
+          const files = await backend.verify([delivery.orthancId], { signal });
           const file = files.get(delivery.orthancId);
           if (file === 'absent') return again();
           if (file !== 'intact') {

@@ -42,7 +42,6 @@ export type Look =
 const comparedAtOnce = 100;
 /** The former backend holds its index for the whole of a deletion, and answers nobody meanwhile. */
 const deletedAtOnce = 100;
-const readsAtOnce = 3;
 const copiesAtOnce = 2;
 /** What was on its way to the former backend when it was last empty has arrived by then. */
 const confirmMs = 3000;
@@ -181,8 +180,8 @@ async function bringOver(
   const { ledger, clock } = deps;
   const { known, sizes, signal } = look;
   const [formerMd5s, currentMd5s] = await Promise.all([
-    ends.former.md5s(ids, readsAtOnce, { signal }),
-    ends.current.md5s(ids, readsAtOnce, { signal }),
+    ends.former.md5s(ids, { signal }),
+    ends.current.md5s(ids, { signal }),
   ]);
   const pairs = ids.flatMap((orthancId): Pair[] => {
     const former = formerMd5s.get(orthancId) ?? null;
@@ -197,7 +196,7 @@ async function bringOver(
   }
   const by = (kind: FormerVerdict['kind']): Pair[] => pairs.filter((pair) => verdicts.get(pair) === kind);
   const standing = [...by('same'), ...by('damage'), ...by('accepted')].map((pair) => pair.orthancId);
-  const files = await ends.current.verify(standing, readsAtOnce, { signal });
+  const files = await ends.current.verify(standing, { signal });
   const isWhole = ({ orthancId }: Pair): boolean => files.get(orthancId) === 'intact';
 
   const proofs: MoveProof[] = [];
@@ -264,7 +263,7 @@ async function cutOff(
   const broken = pairs.filter(({ orthancId }) => files.get(orthancId) !== 'intact');
   if (broken.length === 0) return [];
   const ids = broken.map((pair) => pair.orthancId);
-  const there = await former.verify(ids, readsAtOnce, { signal });
+  const there = await former.verify(ids, { signal });
   const lost = broken.filter(
     (pair) => pair.former !== pair.current || there.get(pair.orthancId) !== 'intact',
   );
@@ -291,7 +290,7 @@ async function copyProven(
   const request = { from: former, to: current, id: orthancId, bytes, pace: deps.paceOf(row.backend), signal };
   const copied = await relay(request, deps);
   const arrived = await current.md5(orthancId, { signal });
-  const file = (await current.verify([orthancId], 1, { signal })).get(orthancId);
+  const file = (await current.verify([orthancId], { signal })).get(orthancId);
   if (copied !== null && arrived === md5 && file === 'intact') return;
   // Only what this copy has just put there, never what was there already.
   if (copied?.stored === true && arrived !== null) await current.delete(orthancId, { signal });

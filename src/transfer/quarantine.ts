@@ -200,7 +200,7 @@ export function createQuarantineDesk(deps: QuarantineDeps): QuarantineDesk & {
 
 /** Whether the backend's file is on its disk as it was received. */
 async function isWhole(backend: Orthanc, orthancId: string): Promise<boolean> {
-  return (await backend.verify([orthancId], 1)).get(orthancId) === 'intact';
+  return (await backend.verify([orthancId])).get(orthancId) === 'intact';
 }
 
 function notThere(front: string, orthancId: string): QuarantineError {

@@ -80,21 +80,13 @@ export class SimOrthanc extends Server implements Orthanc {
     });
   }
 
-  async md5s(
-    ids: readonly string[],
-    _concurrency: number,
-    options?: CallOptions,
-  ): Promise<ReadonlyMap<string, string | null>> {
+  async md5s(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, string | null>> {
     const found = new Map<string, string | null>();
     for (const id of new Set(ids)) found.set(id, await this.md5(id, options));
     return found;
   }
 
-  async verify(
-    ids: readonly string[],
-    _concurrency: number,
-    options?: CallOptions,
-  ): Promise<ReadonlyMap<string, FileState>> {
+  async verify(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, FileState>> {
     const found = new Map<string, FileState>();
     for (const id of new Set(ids)) {
       const state = await this.ask('read', options, (): FileState => {

@@ -113,7 +113,7 @@ describe('the client of a real Orthanc', () => {
     const { instances } = makeStudy({ instances: 30 });
     for (const instance of instances) await client.upload(instance.file);
     const ids = instances.map((instance) => instance.orthancId);
-    const md5s = await client.md5s([...ids, UNKNOWN], 4);
+    const md5s = await client.md5s([...ids, UNKNOWN]);
     expect(md5s).toEqual(
       new Map([...instances.map(({ orthancId, md5 }) => [orthancId, md5] as const), [UNKNOWN, null]]),
     );
@@ -151,7 +151,7 @@ describe('the client of a real Orthanc', () => {
     for (const { file } of instances) await client.upload(file);
     const ids = instances.map((instance) => instance.orthancId);
     await client.storeToPeer('back', ids);
-    expect(await peer.md5s(ids, 4)).toEqual(await client.md5s(ids, 4));
+    expect(await peer.md5s(ids)).toEqual(await client.md5s(ids));
     await expect(client.storeToPeer('nobody', ids)).rejects.toMatchObject({ code: 'not-found' });
     await expect(client.storeToPeer('back', [...ids, UNKNOWN])).rejects.toMatchObject({ code: 'not-found' });
     await expect(client.storeToPeer('dead', ids)).rejects.toMatchObject({ code: 'server-error' });

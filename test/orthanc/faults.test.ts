@@ -95,7 +95,7 @@ describe('an Orthanc that fails', () => {
     await proxy.set({ kind: 'respond', status: 500, only: ({ path }) => path.includes(instance.orthancId) });
     const before = proxy.requests.length;
     const ids = [instance.orthancId, ...Array.from({ length: 200 }, (_, n) => `unknown-${n}`)];
-    await expect(client.md5s(ids, 4)).rejects.toMatchObject({ code: 'server-error' });
+    await expect(client.md5s(ids)).rejects.toMatchObject({ code: 'server-error' });
     expect(proxy.requests.length - before).toBeLessThan(50);
   });
 

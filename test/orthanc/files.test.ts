@@ -182,10 +182,10 @@ describe('a file', () => {
       await truncate(shorter, 49_000);
       await rm(lost);
       const ids = [...images.map((image) => image.orthancId), UNKNOWN];
-      const found = await orthanc.verify(ids, 2);
+      const found = await orthanc.verify(ids);
       expect(ids.map((id) => found.get(id))).toEqual(states);
       await own.kill('SIGKILL');
-      await expect(orthanc.verify(ids, 2)).rejects.toMatchObject({ code: 'unreachable' });
+      await expect(orthanc.verify(ids)).rejects.toMatchObject({ code: 'unreachable' });
       orthanc.close();
     },
   );
