@@ -157,7 +157,17 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       metrics,
       onBackendTrouble: (backend) => poller.pollNow(backend),
     });
-    const lanes = createLanes({ ledger, pool, frontRest, limits: topology.routing.batch, carry, clock, log });
+    const { batch } = topology.routing;
+    const lanes = createLanes({
+      ledger,
+      pool,
+      frontRest,
+      limits: batch,
+      gatherMs: batch.gatherMs,
+      carry,
+      clock,
+      log,
+    });
     undo.push(() => lanes.stop(grace));
     undo.push(pool.onChange((backend) => lanes.wake(backend)));
 

@@ -136,6 +136,8 @@ export interface Transfer {
   readonly backend: string;
   readonly startedAt: EpochMs;
   readonly deliveries: readonly Delivery[];
+  /** More of the same front was ready to go and had no room in it. */
+  readonly leavesSome: boolean;
 }
 
 /** How one delivery of a transfer ended. */

@@ -174,18 +174,23 @@ export function createTransfers(connection: Connection): TransferLedger {
     return oldest?.front ?? null;
   }
 
-  function chunk(backend: string, front: string, attempts: number, limits: ClaimLimits): Delivery[] {
+  function chunk(
+    backend: string,
+    front: string,
+    attempts: number,
+    limits: ClaimLimits,
+  ): { taken: Delivery[]; leavesSome: boolean } {
     const taken: Delivery[] = [];
     let room = limits.instances;
     let bytes = 0;
     for (const row of sql.ready.iterate({ backend, front, attempts })) {
       room = Math.min(room, Math.floor(limits.instances / 4 ** row.attempts));
       bytes += row.bytes;
-      if (taken.length > 0 && (taken.length >= room || bytes > limits.bytes)) break;
+      if (taken.length > 0 && (taken.length >= room || bytes > limits.bytes))
+        return { taken, leavesSome: true };
       taken.push({ ...row, askFirst: row.askFirst === 1, ours: row.ours === 1, alsoOn: namesIn(row.alsoOn) });
-      if (taken.length >= room) break;
     }
-    return taken;
+    return { taken, leavesSome: false };
   }
 
   function settle(transfer: number, taken: TakenRow, outcome: DeliveryOutcome, at: EpochMs): void {
@@ -229,12 +234,12 @@ export function createTransfers(connection: Connection): TransferLedger {
         const attempts = limits.untriedOnly === true ? 0 : Number.MAX_SAFE_INTEGER;
         const front = nextFront(backend, attempts, except);
         if (front === null) return null;
-        const deliveries = chunk(backend, front, attempts, limits);
+        const { taken: deliveries, leavesSome } = chunk(backend, front, attempts, limits);
         const bytes = deliveries.reduce((sum, delivery) => sum + delivery.bytes, 0);
         const transfer = sql.open.get({ front, backend, now, instances: deliveries.length, bytes });
         if (transfer === undefined) throw new Error('SQLite gave no row after a transfer was opened');
         for (const { id } of deliveries) sql.take.run({ transfer: transfer.id, id });
-        return { id: transfer.id, front, backend, startedAt: now, deliveries };
+        return { id: transfer.id, front, backend, startedAt: now, deliveries, leavesSome };
       }),
 
     stillOurs: ({ ours, id, instance, copy, epoch, backend, ...delivery }) => {

@@ -4,8 +4,11 @@ import { type CallOptions, OrthancError, type OrthancErrorCode } from './orthanc
 
 /** How many questions are on their way at once: enough that the other side never waits for the next one. */
 const pipelined = 16;
-/** A connection that rests longer may be closed by an Orthanc, which keeps them for a second unless told otherwise. */
-const restMs = 600;
+/**
+ * An Orthanc keeps a connection for a second unless told otherwise, and hints at it. Undici would take two seconds off the hint, and so
+ * never use one twice.
+ */
+const rest = { mostMs: 600, offHintMs: 400 };
 /** Connections kept for the next set of questions. */
 const mostIdle = 8;
 /** All that is asked here is answered with less than a line, or with the description of an error. */
@@ -106,8 +109,9 @@ export class SmallReads {
   private connect(): Client {
     return new Client(this.access.url, {
       pipelining: pipelined,
-      keepAliveTimeout: restMs,
-      keepAliveMaxTimeout: restMs,
+      keepAliveTimeout: rest.mostMs,
+      keepAliveMaxTimeout: rest.mostMs,
+      keepAliveTimeoutThreshold: rest.offHintMs,
       // Those of undici look once a second, and are about something else: see `PipelinedRun`.
       headersTimeout: 0,
       bodyTimeout: 0,

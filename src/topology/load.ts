@@ -175,7 +175,11 @@ function build(file: string, document: TopologyDocument, passwords: ReadonlyMap<
       order: routing.order,
       shadow: routing.shadow === 'none' ? null : routing.shadow,
       settleMs: routing.settle,
-      batch: { instances: routing.batch.instances, bytes: routing.batch.size },
+      batch: {
+        instances: routing.batch.instances,
+        bytes: routing.batch.size,
+        gatherMs: routing.batch.gather,
+      },
       conflict: routing.conflict,
       lookupTimeoutMs: routing.lookupTimeout,
       requestTimeoutMs: routing.requestTimeout,

@@ -203,6 +203,7 @@ const routing = z.strictObject({
     .strictObject({
       instances: number(z.int().min(1).max(1000)).prefault(50),
       size: quantity(parseSize, sizeForm, { min: 1, max: 1e12, says: 'from 1 B to 1 TB' }).prefault('64 MB'),
+      gather: duration(0, 60 * second, 'from 0 s to 60 s').prefault('80 ms'),
     })
     .prefault({}),
   conflict: z.enum(conflictPolicies).prefault('quarantine'),

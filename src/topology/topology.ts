@@ -82,7 +82,7 @@ export interface RoutingConfig {
   readonly shadow: PolicyName | null;
   /** No news of the study for this long, everything receipted: the front lets go of it. */
   readonly settleMs: number;
-  readonly batch: { readonly instances: number; readonly bytes: number };
+  readonly batch: { readonly instances: number; readonly bytes: number; readonly gatherMs: number };
   readonly conflict: ConflictPolicy;
   /** How long the backends are given to say whether they hold a study that is new to the ledger. */
   readonly lookupTimeoutMs: number;

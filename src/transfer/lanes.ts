@@ -11,6 +11,8 @@ export interface LanesDeps {
   readonly pool: BackendPool;
   readonly frontRest: FrontRest;
   readonly limits: ClaimLimits;
+  /** While images keep coming, transfers to a backend begin at least so far apart, unless they are full; milliseconds. */
+  readonly gatherMs: number;
   readonly carry: (transfer: Transfer, signal: AbortSignal) => Promise<void>;
   readonly clock: Clock;
   readonly log: Logger;
@@ -40,9 +42,11 @@ const restingMs = 250;
 const netMs = 2_000;
 
 /**
- * Keeps `lanes` transfers under way to each backend. A lane that is free takes what waits at that moment, at once; what
- * arrives while all lanes are busy gathers and goes together. So a single image leaves without delay, and chunks grow by
- * themselves under load. (A fixed delay to gather was rejected: it slows the single image and is never right for both.)
+ * Keeps `lanes` transfers under way to each backend. The first image after a pause leaves at once. What comes right behind it gathers for a
+ * moment and goes together, for a transfer costs as much as several images, whatever is in it: taken one by one, as fast as they
+ * came, images cost twice the CPU. Where more waits than one transfer takes, nothing is gathered. (A delay before every transfer was
+ * rejected: it slows the single image. Gathering only while all lanes are busy was what there had been: lanes that are quick
+ * enough take every image by itself.)
  */
 export function createLanes(deps: LanesDeps): Lanes {
   const { ledger, pool, frontRest, clock, log } = deps;
@@ -51,6 +55,8 @@ export function createLanes(deps: LanesDeps): Lanes {
   const retries = new Map<string, number>();
   const woken = new Set<string>();
   const alarms = new Map<string, NodeJS.Timeout>();
+  /** When the last transfer to each backend was begun that left nothing waiting. */
+  const emptiedAt = new Map<string, EpochMs>();
   const abort = new AbortController();
   const stopping = new AbortController();
   let stopped = false;
@@ -79,6 +85,12 @@ export function createLanes(deps: LanesDeps): Lanes {
         if (sendable.until !== null) alarm(backend, sendable.until);
         return;
       }
+      const last = emptiedAt.get(backend);
+      // Earlier than that: the clock was set back.
+      if (last !== undefined && now >= last && now < last + deps.gatherMs) {
+        alarm(backend, last + deps.gatherMs);
+        return;
+      }
       try {
         const resting = frontRest.resting(now);
         // Also when nothing new waits yet: it would find all lanes taken when it comes.
@@ -92,6 +104,8 @@ export function createLanes(deps: LanesDeps): Lanes {
           if (next !== null) alarm(backend, resting.size > 0 ? Math.max(next, now + restingMs) : next);
           return;
         }
+        if (transfer.leavesSome) emptiedAt.delete(backend);
+        else emptiedAt.set(backend, now);
         run(transfer);
       } catch (error) {
         if (!(error instanceof LedgerError)) throw error;

@@ -35,7 +35,7 @@ const topology: Topology = {
     order: 'fifo',
     shadow: null,
     settleMs: 1000,
-    batch: { instances: 50, bytes: 64_000_000 },
+    batch: { instances: 50, bytes: 64_000_000, gatherMs: 0 },
     conflict: 'quarantine',
     lookupTimeoutMs: 100,
     requestTimeoutMs: 1000,

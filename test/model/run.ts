@@ -107,7 +107,16 @@ export function startRun(
     metrics,
     onBackendTrouble: (backend) => poller.pollNow(backend),
   });
-  const lanes = createLanes({ ledger, pool, frontRest, limits: settings.batch, carry, clock, log });
+  const lanes = createLanes({
+    ledger,
+    pool,
+    frontRest,
+    limits: settings.batch,
+    gatherMs: 0,
+    carry,
+    clock,
+    log,
+  });
   pool.onChange((backend) => lanes.wake(backend));
   const dispatcher = createDispatcher({
     ledger,

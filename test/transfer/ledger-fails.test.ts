@@ -27,6 +27,7 @@ test('a transfer whose end the ledger could not take goes back into the queue, a
   const carried: Transfer[] = [];
   let failures = 2;
   lanes = createLanes({
+    gatherMs: 0,
     // The real ledger, on a disk that is full for a while.
     ledger: {
       ...ledger,

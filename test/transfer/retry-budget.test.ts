@@ -17,6 +17,7 @@ function lanesOf(bench: Rig): { readonly lanes: Lanes; readonly underWay: Set<Ca
   const { ledger, pool, time } = bench;
   const underWay = new Set<Carried>();
   const lanes = createLanes({
+    gatherMs: 0,
     ledger,
     pool,
     frontRest: createFrontRest(),
