@@ -14,8 +14,9 @@ import { policyNamed } from './decision/policies.ts';
 import { createShadow } from './decision/shadow.ts';
 import { createAdmission } from './intake/admission.ts';
 import { createHook } from './intake/hook.ts';
+import { createNoting } from './intake/noting.ts';
 import { createReconciler } from './intake/reconciler.ts';
-import type { Ledger, LedgerError } from './ledger/ledger.ts';
+import type { Ledger, LedgerError, ReceivedAnswer } from './ledger/ledger.ts';
 import { lockLedger } from './ledger/lock.ts';
 import { openOrBeginAnew } from './ledger/recovery.ts';
 import type { Logger } from './log.ts';
@@ -277,19 +278,21 @@ export async function startService(options: ServiceOptions): Promise<Service> {
 
     const app = express();
     app.disable('x-powered-by');
+    const onReceived = (study: string, { assignments }: ReceivedAnswer): void => {
+      if (assignments.length === 0) dispatcher.studyWaits(study);
+      else for (const assignment of assignments) lanes.wake(assignment.backend);
+    };
+    const noting = createNoting({ ledger, clock, log, onNoted: onReceived });
+    undo.push(() => noting.stop());
     app.use(
       createHook({
-        ledger,
+        noting,
         token: options.hookToken,
         fronts: new Set(fronts.keys()),
-        clock,
         log,
         metrics,
         admission,
-        onReceived: (study, answer) => {
-          if (answer.assignments.length === 0) dispatcher.studyWaits(study);
-          else for (const assignment of answer.assignments) lanes.wake(assignment.backend);
-        },
+        onReceived,
       }),
     );
     app.use(

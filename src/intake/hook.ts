@@ -1,29 +1,28 @@
 import { finished } from 'node:stream';
 import express from 'express';
 import type { z } from 'zod';
-import { type Ledger, LedgerError, type ReceivedAnswer } from '../ledger/ledger.ts';
+import { LedgerError, type ReceivedAnswer } from '../ledger/ledger.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
-import type { Clock } from '../study.ts';
 import type { Admission } from './admission.ts';
 import { admissionReportSchema, announcementSchema, arrivalOf, type HookAnswer } from './announcement.ts';
+import type { Noting } from './noting.ts';
 import { bearerMatches } from './token.ts';
 
 export interface HookDeps {
-  readonly ledger: Ledger;
+  readonly noting: Pick<Noting, 'note'>;
   readonly token: string;
   readonly fronts: ReadonlySet<string>;
-  readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly admission: Pick<Admission, 'reported' | 'measured'>;
-  /** Called after the answer has been handed to the socket, or could not be: nothing it does can hold up the front. */
+  /** Of what was noted at once. Called after the answer has been handed to the socket, or could not be: nothing it does can hold up the front. */
   readonly onReceived: (studyUid: string, answer: ReceivedAnswer) => void;
 }
 
 /**
  * `POST /hook/stored`: a front announces an instance it has stored. While it waits for the answer the front serves no
- * other request, so the answer is made from the ledger alone, and what follows from it starts afterwards.
+ * other request, so the answer is made from memory and ledger alone, and what follows from it starts afterwards.
  *
  * An announcement that cannot be taken (400, 401, 503) harms nothing: the instance stands on the front, and reconciling
  * finds it there.
@@ -41,9 +40,9 @@ export function createHook(deps: HookDeps): express.Router {
     (req, res) => {
       const announcement = understood(announcementSchema, 'an announcement', req, res);
       if (announcement === null) return;
-      let answer: ReceivedAnswer;
+      let heard: ReturnType<Noting['note']>;
       try {
-        answer = deps.ledger.received(arrivalOf(announcement), deps.clock());
+        heard = deps.noting.note(arrivalOf(announcement));
       } catch (error) {
         if (!(error instanceof LedgerError)) throw error;
         deps.log.error('announcement not noted', {
@@ -57,14 +56,15 @@ export function createHook(deps: HookDeps): express.Router {
         return;
       }
       deps.admission.measured(announcement);
-      const backend = answer.assignments[0]?.backend ?? null;
+      const { known, noted } = heard;
+      const backend = known.assignments[0]?.backend ?? null;
       const body: HookAnswer = {
         received: announcement.instance,
         backend,
-        reason: backend === null ? (answer.waitingReason ?? 'the study is being placed') : null,
+        reason: backend === null ? (known.waitingReason ?? 'the study is being placed') : null,
       };
       // Also when the front has hung up meanwhile: what is in the ledger now, nobody else would look at.
-      finished(res, () => deps.onReceived(announcement.study, answer));
+      if (noted !== null) finished(res, () => deps.onReceived(announcement.study, noted));
       deps.metrics.hookAnswers.inc({ answer: backend === null ? 'waiting' : 'assigned' });
       res.json(body);
     },

@@ -1,4 +1,4 @@
-import type { Arrival, EpochMs, InstanceState } from '../study.ts';
+import type { Arrival, Assignment, EpochMs, InstanceState } from '../study.ts';
 import { type AssignmentRow, toAssignment } from './assignments.ts';
 import type { Connection } from './connection.ts';
 import { formerCopiesSql } from './former-copies.ts';
@@ -89,6 +89,26 @@ export const intakeSql = {
     ORDER BY i.arrived_at, i.id, a.copy`,
 } as const;
 
+/** A study as it stands in the ledger, and the instance that last said anything of it. */
+interface NotedStudy {
+  readonly of: Arrival;
+  readonly id: number;
+  readonly waitingReason: string | null;
+  readonly assignments: readonly Assignment[];
+}
+
+/** Whether they say the same of their study. */
+function isAlike(one: Arrival, other: Arrival): boolean {
+  return (
+    one.front === other.front &&
+    one.modality === other.modality &&
+    one.station === other.station &&
+    one.remoteAet === other.remoteAet &&
+    one.calledAet === other.calledAet &&
+    one.remoteIp === other.remoteIp
+  );
+}
+
 /** The part that is told what stands on the fronts. `received` is the hook's path: a handful of prepared statements. */
 export function createIntake(connection: Connection): IntakeLedger {
   const noteStudy = connection.prepare<{ id: number; waitingReason: string | null }>(intakeSql.noteStudy);
@@ -112,13 +132,16 @@ export function createIntake(connection: Connection): IntakeLedger {
   const resumeMoving = connection.prepare(formerCopiesSql.resumeMoving);
   const releases = createReleases(connection);
 
-  function receive(arrival: Arrival, now: EpochMs): ReceivedAnswer {
+  function noteStudyOf(arrival: Arrival, now: EpochMs): NotedStudy {
+    const { id, waitingReason } = required(noteStudy.get({ ...arrival, now }), 'the study was noted');
+    const assignments = currentAssignments.all(id).map((found) => toAssignment(arrival.studyUid, found));
+    return { of: arrival, id, waitingReason, assignments };
+  }
+
+  function receive(arrival: Arrival, study: NotedStudy, now: EpochMs): ReceivedAnswer {
     const row = { ...arrival, bytes: Math.round(arrival.bytes), bytesExact: arrival.bytesExact ? 1 : 0, now };
-    const study = required(noteStudy.get(row), 'the study was noted');
+    const { assignments } = study;
     const known = findInstance.get(row);
-    const assignments = currentAssignments
-      .all(study.id)
-      .map((found) => toAssignment(arrival.studyUid, found));
 
     if (known === undefined) {
       const { id } = required(addInstance.get({ ...row, study: study.id }), 'the instance was added');
@@ -136,11 +159,19 @@ export function createIntake(connection: Connection): IntakeLedger {
   }
 
   return {
-    received: (arrival, now) => connection.write(() => receive(arrival, now)),
+    received: (arrival, now) => connection.write(() => receive(arrival, noteStudyOf(arrival, now), now)),
 
     receivedMany(arrivals, now) {
-      connection.write(() => {
-        for (const arrival of arrivals) receive(arrival, now);
+      return connection.write(() => {
+        // Nothing in this transaction places a study: what was found of it stays true, and what was noted need not be said again.
+        const studies = new Map<string, NotedStudy>();
+        return arrivals.map((arrival) => {
+          const before = studies.get(arrival.studyUid);
+          const study =
+            before !== undefined && isAlike(before.of, arrival) ? before : noteStudyOf(arrival, now);
+          studies.set(arrival.studyUid, study);
+          return receive(arrival, study, now);
+        });
       });
     },
 

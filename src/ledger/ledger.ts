@@ -76,8 +76,8 @@ export interface IntakeLedger {
    * be another than the one proven; quarantined ones stay quarantined. Idempotent.
    */
   received(arrival: Arrival, now: EpochMs): ReceivedAnswer;
-  /** The same for many, in one transaction. */
-  receivedMany(arrivals: readonly Arrival[], now: EpochMs): void;
+  /** The same for many, in one transaction; the answers in their order. */
+  receivedMany(arrivals: readonly Arrival[], now: EpochMs): readonly ReceivedAnswer[];
   /** What the ledger thinks stands on the front: orthancId → state, for `held`, `removing` and `quarantined`. */
   standing(front: string): Map<string, InstanceState>;
   /**

@@ -121,7 +121,7 @@ it('fills in every default', () => {
       order: 'fifo',
       shadow: null,
       settleMs: 60_000,
-      batch: { instances: 50, bytes: 64_000_000 },
+      batch: { instances: 50, bytes: 64_000_000, gatherMs: 80 },
       conflict: 'quarantine',
       lookupTimeoutMs: 2000,
       requestTimeoutMs: 10_000,
