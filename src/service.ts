@@ -284,17 +284,15 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     };
     const noting = createNoting({ ledger, clock, log, onNoted: onReceived });
     undo.push(() => noting.stop());
-    app.use(
-      createHook({
-        noting,
-        token: options.hookToken,
-        fronts: new Set(fronts.keys()),
-        log,
-        metrics,
-        admission,
-        onReceived,
-      }),
-    );
+    const hook = createHook({
+      noting,
+      token: options.hookToken,
+      fronts: new Set(fronts.keys()),
+      log,
+      metrics,
+      admission,
+      onReceived,
+    });
     app.use(
       createAdmin({
         ledger,
@@ -328,7 +326,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         preview: (study) => dispatcher.preview(study, policy()),
       }),
     );
-    const server = createServer(app);
+    const server = createServer((req, res) => {
+      if (!hook(req, res)) app(req, res);
+    });
     // The hook keeps one connection; closing it under an announcement would cost that one a whole reconcile interval.
     server.keepAliveTimeout = 75_000;
     await listen(server, topology.service.listen, topology.service.port);

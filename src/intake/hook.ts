@@ -1,5 +1,5 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { finished } from 'node:stream';
-import express from 'express';
 import type { z } from 'zod';
 import { LedgerError, type ReceivedAnswer } from '../ledger/ledger.ts';
 import type { Logger } from '../log.ts';
@@ -20,6 +20,12 @@ export interface HookDeps {
   readonly onReceived: (studyUid: string, answer: ReceivedAnswer) => void;
 }
 
+/** A longer announcement is none. */
+const longestBody = 64 * 1024;
+
+/** Whether the request was the hook's, and has been or will be answered. */
+export type Hook = (req: IncomingMessage, res: ServerResponse) => boolean;
+
 /**
  * `POST /hook/stored`: a front announces an instance it has stored. While it waits for the answer the front serves no
  * other request, so the answer is made from memory and ledger alone, and what follows from it starts afterwards.
@@ -28,104 +34,150 @@ export interface HookDeps {
  * finds it there.
  *
  * `POST /hook/admission`: a front says whether its disk takes images, and how many it has refused.
+ *
+ * It stands before the web framework that serves everything else: this is asked once for each image, and going through its layers
+ * cost more than what is done here.
  */
-export function createHook(deps: HookDeps): express.Router {
-  const router = express.Router();
+export function createHook(deps: HookDeps): Hook {
+  const routes: ReadonlyMap<string, (content: unknown, res: ServerResponse) => void> = new Map([
+    ['/hook/stored', stored],
+    ['/hook/admission', reported],
+  ]);
 
-  router.post(
-    '/hook/stored',
-    measure,
-    authorize,
-    express.json({ limit: '64kb', type: () => true }),
-    (req, res) => {
-      const announcement = understood(announcementSchema, 'an announcement', req, res);
-      if (announcement === null) return;
-      let heard: ReturnType<Noting['note']>;
-      try {
-        heard = deps.noting.note(arrivalOf(announcement));
-      } catch (error) {
-        if (!(error instanceof LedgerError)) throw error;
-        deps.log.error('announcement not noted', {
-          front: announcement.front,
-          study: announcement.study,
-          code: error.code,
-          detail: error.message,
-        });
-        deps.metrics.hookAnswers.inc({ answer: 'failed' });
-        res.status(503).json({ received: null, reason: `ledger: ${error.code}` });
+  return (req, res) => {
+    const route = req.method === 'POST' ? routes.get(req.url ?? '') : undefined;
+    if (route === undefined) return false;
+    if (route === stored) {
+      const done = deps.metrics.hookSeconds.startTimer();
+      res.on('finish', () => done());
+    }
+    // Before the body is read: nobody without the token makes the service parse anything.
+    if (!bearerMatches(req.headers.authorization, deps.token)) {
+      req.resume();
+      refuse(res, 401, 'the hook token is missing or wrong');
+      return true;
+    }
+    readBody(req, (problem, text) => {
+      if (problem !== null) {
+        refuse(res, 400, problem);
         return;
       }
-      deps.admission.measured(announcement);
-      const { known, noted } = heard;
-      const backend = known.assignments[0]?.backend ?? null;
-      const body: HookAnswer = {
-        received: announcement.instance,
-        backend,
-        reason: backend === null ? (known.waitingReason ?? 'the study is being placed') : null,
-      };
-      // Also when the front has hung up meanwhile: what is in the ledger now, nobody else would look at.
-      if (noted !== null) finished(res, () => deps.onReceived(announcement.study, noted));
-      deps.metrics.hookAnswers.inc({ answer: backend === null ? 'waiting' : 'assigned' });
-      res.json(body);
-    },
-  );
+      const content = parsed(text);
+      if (content === undefined) refuse(res, 400, 'the body is no JSON');
+      else carryOut(route, content, res);
+    });
+    return true;
+  };
 
-  router.post('/hook/admission', authorize, express.json({ limit: '64kb', type: () => true }), (req, res) => {
-    const report = understood(admissionReportSchema, 'a report', req, res);
+  /** A mistake in here must not end the service: the front is told, and the instance is found later. */
+  function carryOut(
+    route: (content: unknown, res: ServerResponse) => void,
+    content: unknown,
+    res: ServerResponse,
+  ): void {
+    try {
+      route(content, res);
+    } catch (error) {
+      deps.log.error('hook failed', {
+        detail: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
+      deps.metrics.hookAnswers.inc({ answer: 'failed' });
+      if (!res.headersSent) answer(res, 500, { received: null, reason: 'the service failed' });
+    }
+  }
+
+  function stored(content: unknown, res: ServerResponse): void {
+    const announcement = understood(announcementSchema, 'an announcement', content, res);
+    if (announcement === null) return;
+    let heard: ReturnType<Noting['note']>;
+    try {
+      heard = deps.noting.note(arrivalOf(announcement));
+    } catch (error) {
+      if (!(error instanceof LedgerError)) throw error;
+      deps.log.error('announcement not noted', {
+        front: announcement.front,
+        study: announcement.study,
+        code: error.code,
+        detail: error.message,
+      });
+      deps.metrics.hookAnswers.inc({ answer: 'failed' });
+      answer(res, 503, { received: null, reason: `ledger: ${error.code}` });
+      return;
+    }
+    deps.admission.measured(announcement);
+    const { known, noted } = heard;
+    const backend = known.assignments[0]?.backend ?? null;
+    const body: HookAnswer = {
+      received: announcement.instance,
+      backend,
+      reason: backend === null ? (known.waitingReason ?? 'the study is being placed') : null,
+    };
+    // Also when the front has hung up meanwhile: what is in the ledger now, nobody else would look at.
+    if (noted !== null) finished(res, () => deps.onReceived(announcement.study, noted));
+    deps.metrics.hookAnswers.inc({ answer: backend === null ? 'waiting' : 'assigned' });
+    answer(res, 200, body);
+  }
+
+  function reported(content: unknown, res: ServerResponse): void {
+    const report = understood(admissionReportSchema, 'a report', content, res);
     if (report === null) return;
     deps.admission.reported(report);
-    res.json({ received: report.front });
-  });
+    answer(res, 200, { received: report.front });
+  }
 
-  /** The body, of a front that is in the topology; null when it has been refused. */
+  /** The content, of a front that is in the topology; null when it has been refused. */
   function understood<Content extends { readonly front: string }>(
     schema: z.ZodType<Content>,
     what: string,
-    req: express.Request,
-    res: express.Response,
+    content: unknown,
+    res: ServerResponse,
   ): Content | null {
-    const parsed = schema.safeParse(req.body);
-    if (!parsed.success) {
-      const problems = parsed.error.issues
-        .map((issue) => `${issue.path.join('.')}: ${issue.message}`)
-        .join('; ');
+    const { success, data, error } = schema.safeParse(content);
+    if (!success) {
+      const problems = error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
       refuse(res, 400, `not ${what}: ${problems}`);
       return null;
     }
-    if (deps.fronts.has(parsed.data.front)) return parsed.data;
-    refuse(res, 400, `the topology has no front named ${parsed.data.front}`);
+    if (deps.fronts.has(data.front)) return data;
+    refuse(res, 400, `the topology has no front named ${data.front}`);
     return null;
   }
 
-  function measure(_req: express.Request, res: express.Response, next: express.NextFunction): void {
-    const done = deps.metrics.hookSeconds.startTimer();
-    res.on('finish', () => done());
-    next();
-  }
-
-  // Before the body is read: nobody without the token makes the service parse anything.
-  function authorize(req: express.Request, res: express.Response, next: express.NextFunction): void {
-    if (bearerMatches(req.headers.authorization, deps.token)) next();
-    else refuse(res, 401, 'the hook token is missing or wrong');
-  }
-
-  function refuse(res: express.Response, status: number, reason: string): void {
+  function refuse(res: ServerResponse, status: number, reason: string): void {
     deps.metrics.hookAnswers.inc({ answer: 'refused' });
     deps.log.warn('hook request refused', { status, reason });
-    res.status(status).json({ received: null, reason });
+    answer(res, status, { received: null, reason });
   }
+}
 
-  // A body that is no JSON, too large, or cut off.
-  router.use(
-    '/hook',
-    (error: unknown, _req: express.Request, res: express.Response, next: express.NextFunction) => {
-      if (res.headersSent) {
-        next(error);
-        return;
-      }
-      refuse(res, 400, error instanceof Error ? error.message : 'unreadable request');
-    },
-  );
+/** Hands on the whole body, or what is wrong with it; nothing when it breaks off, for then nobody waits for an answer. */
+function readBody(req: IncomingMessage, use: (problem: string | null, text: string) => void): void {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  req.on('data', (piece: Buffer) => {
+    length += piece.length;
+    if (length <= longestBody) pieces.push(piece);
+  });
+  req.on('end', () => {
+    if (length > longestBody) use(`the body is longer than ${longestBody} bytes`, '');
+    else use(null, Buffer.concat(pieces).toString('utf8'));
+  });
+  // The end of the connection is reported there as well, where the answer is written.
+  req.on('error', () => undefined);
+}
 
-  return router;
+/** undefined: no JSON. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function answer(res: ServerResponse, status: number, body: unknown): void {
+  const text = JSON.stringify(body);
+  res.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) });
+  res.end(text);
 }

@@ -98,6 +98,18 @@ export const peersAnswer = z.record(z.string(), z.object({ Url: z.string() }));
 
 export const uploadAnswer = z.object({ ID: z.string(), Status: z.enum(['Success', 'AlreadyStored']) });
 
+/** Of an attachment; empty MD5s where `StoreMD5ForAttachments` is off. The same from 1.10.1 to 1.13.0. */
+export const attachmentAnswer = z.object({
+  UncompressedSize: z.int().nonnegative(),
+  UncompressedMD5: z.union([
+    z.literal(''),
+    z
+      .string()
+      .toLowerCase()
+      .regex(/^[0-9a-f]{32}$/),
+  ]),
+});
+
 /** Orthanc's own words about an error (unless `HttpDescribeErrors` is off, when there is no body at all). */
 export const errorAnswer = z.object({
   OrthancStatus: z.number(),

@@ -22,6 +22,7 @@ import { type HttpRequest, type OrthancAccess, OrthancHttp } from './http.ts';
 import {
   type CallOptions,
   type FileState,
+  type HeldFile,
   type LoadReading,
   type Orthanc,
   type SystemInfo,
@@ -139,6 +140,10 @@ class OrthancClient implements Orthanc {
   async sizes(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, number>> {
     const instances = await this.bulk('Instance', ids, instancesAnswer, false, options);
     return new Map(instances.map((instance) => [instance.ID, instance.FileSize]));
+  }
+
+  held(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, HeldFile>> {
+    return this.files.held(ids, options);
   }
 
   md5(id: string, options?: CallOptions): Promise<string | null> {

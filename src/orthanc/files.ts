@@ -1,10 +1,16 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { errorAnswer, uploadAnswer } from './answers.ts';
+import { attachmentAnswer, errorAnswer, uploadAnswer } from './answers.ts';
 import { askFor, orNull } from './ask.ts';
 import { type HttpAnswer, type HttpRequest, type OrthancHttp, parseJson } from './http.ts';
-import { type CallOptions, type FileState, OrthancError, type UploadStatus } from './orthanc.ts';
+import {
+  type CallOptions,
+  type FileState,
+  type HeldFile,
+  OrthancError,
+  type UploadStatus,
+} from './orthanc.ts';
 import type { SmallRead, SmallReads } from './small-reads.ts';
 
 /** What an answer says, or how to find out. */
@@ -20,6 +26,13 @@ export class OrthancFiles {
     this.reads = reads;
   }
 
+  async held(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, HeldFile>> {
+    const found = await this.ofEach(ids, infoOf, options, (answer, id) => this.file(answer, id, options));
+    const held = new Map<string, HeldFile>();
+    for (const [id, file] of found) if (file !== null) held.set(id, file);
+    return held;
+  }
+
   async md5(id: string, options?: CallOptions): Promise<string | null> {
     return (await this.md5s([id], options)).get(id) ?? null;
   }
@@ -30,6 +43,25 @@ export class OrthancFiles {
 
   async verify(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, FileState>> {
     return await this.ofEach(ids, verificationOf, options, (answer, id) => this.state(answer, id, options));
+  }
+
+  private file(answer: HttpAnswer, id: string, options?: CallOptions): Understood<HeldFile | null> {
+    const request = infoOf(id);
+    if (answer.status !== 200) {
+      const failure = this.http.failure(request, answer);
+      if (failure.code === 'not-found') return { is: null };
+      throw failure;
+    }
+    const info = attachmentAnswer.safeParse(parseJson(answer.body));
+    if (!info.success) throw this.http.error('nonsense', request, 'this is no description of a file');
+    const { UncompressedSize: bytes, UncompressedMD5: md5 } = info.data;
+    if (md5 !== '') return { is: { bytes, md5 } };
+    return {
+      further: async () => {
+        const hashed = await this.hashFile(id, options);
+        return hashed === null ? null : { bytes, md5: hashed };
+      },
+    };
   }
 
   private recorded(answer: HttpAnswer, id: string, options?: CallOptions): Understood<string | null> {
@@ -133,6 +165,10 @@ export class OrthancFiles {
 
 function md5Of(id: string): SmallRead {
   return { method: 'GET', path: `/instances/${encodeURIComponent(id)}/attachments/dicom/md5` };
+}
+
+function infoOf(id: string): SmallRead {
+  return { method: 'GET', path: `/instances/${encodeURIComponent(id)}/attachments/dicom/info` };
 }
 
 function verificationOf(id: string): SmallRead {

@@ -70,6 +70,13 @@ export type UploadStatus = 'Success' | 'AlreadyStored';
  * One Orthanc's REST API, the part this project needs. All methods throw `OrthancError`. What only asks is asked once more on a new
  * connection when the kept-alive one turned out to be closed; nothing else is retried here.
  */
+/** The file of an instance. */
+export interface HeldFile {
+  readonly bytes: number;
+  /** Lower case hex. */
+  readonly md5: string;
+}
+
 export interface Orthanc {
   readonly name: string;
   system(options?: CallOptions): Promise<SystemInfo>;
@@ -85,6 +92,8 @@ export interface Orthanc {
   describe(ids: readonly string[], options?: CallOptions): Promise<readonly Arrival[]>;
   /** File sizes in one call; ids it does not hold are absent. */
   sizes(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, number>>;
+  /** Size and MD5 of the file of each, as recorded on reception; ids it does not hold are absent. Where no MD5 was recorded, the file is read and hashed. */
+  held(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, HeldFile>>;
   /** MD5 it recorded on reception, lower case hex; null: it does not hold the instance. Where none was recorded, the file is read and hashed. */
   md5(id: string, options?: CallOptions): Promise<string | null>;
   /** The same for many, over one connection. The first error ends it. */

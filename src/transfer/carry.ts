@@ -3,7 +3,7 @@ import type { BackendPool } from '../backends/pool.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
-import { type Orthanc, OrthancError } from '../orthanc/orthanc.ts';
+import { type HeldFile, type Orthanc, OrthancError } from '../orthanc/orthanc.ts';
 import type { Assignment, Clock, ConflictPolicy, Delivery, DeliveryOutcome, Transfer } from '../study.ts';
 import { createConclusion } from './conclude.ts';
 import { type Conflicts, createConflicts } from './conflict.ts';
@@ -40,7 +40,8 @@ interface Course {
   readonly transfer: Transfer;
   readonly ending: Ending;
   readonly outcomes: Map<number, DeliveryOutcome>;
-  sizes: ReadonlyMap<string, number>;
+  /** What the front holds of it. */
+  own: ReadonlyMap<string, HeldFile>;
   sent: readonly Delivery[];
   sentBytes: number;
   trouble: Trouble | null;
@@ -66,7 +67,7 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
       transfer,
       ending,
       outcomes: new Map(),
-      sizes: new Map(),
+      own: new Map(),
       sent: [],
       sentBytes: 0,
       trouble: null,
@@ -92,33 +93,29 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
     const front = need(deps.fronts, transfer.front);
     const backend = need(deps.backends, transfer.backend);
     // Nothing is sent for an assignment that a power cut could still undo.
-    const [sizes] = await Promise.all([
-      front.sizes(
-        transfer.deliveries.map((d) => d.orthancId),
-        { signal },
+    const [own] = await Promise.all([
+      inTime(front, (limit) =>
+        front.held(
+          transfer.deliveries.map((d) => d.orthancId),
+          { signal: AbortSignal.any([limit, signal]) },
+        ),
       ),
       ledger.durable(),
     ]);
-    course.sizes = sizes;
+    course.own = own;
     for (const delivery of transfer.deliveries) {
-      if (!sizes.has(delivery.orthancId)) outcomes.set(delivery.id, { kind: 'absent' });
+      if (!own.has(delivery.orthancId)) outcomes.set(delivery.id, { kind: 'absent' });
     }
-    const present = transfer.deliveries.filter((d) => sizes.has(d.orthancId));
-    const frontMd5s = front.md5s(
-      present.map((d) => d.orthancId),
-      { signal },
-    );
-    // It is awaited below on every path that needs it; a failure before that must not count as unhandled.
-    frontMd5s.catch(() => undefined);
+    const present = transfer.deliveries.filter((d) => own.has(d.orthancId));
     const compare = (deliveries: readonly Delivery[], mayReplace: boolean): Promise<readonly Delivery[]> =>
-      compareEnds(course, { front, backend, frontMd5s }, deliveries, mayReplace);
+      compareEnds(course, backend, deliveries, mayReplace);
 
     const fresh = present.filter((d) => !d.askFirst);
     const asked = present.filter((d) => d.askFirst);
     // A study that was bound anew meanwhile must not be sent after: what arrives there now would be a stray.
     course.sent = [...(await compare(asked, true)), ...fresh].filter(stillBound(ledger));
     if (course.sent.length === 0) return;
-    const each = course.sent.map((d) => sizes.get(d.orthancId) ?? d.bytes);
+    const each = course.sent.map((d) => own.get(d.orthancId)?.bytes ?? d.bytes);
     course.sentBytes = each.reduce((sum, bytes) => sum + bytes, 0);
     const shipment = {
       front,
@@ -145,25 +142,19 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
   /** Decides what both ends agree on, or differ in; returns what the backend does not hold. */
   async function compareEnds(
     course: Course,
-    ends: {
-      readonly front: Orthanc;
-      readonly backend: Orthanc;
-      readonly frontMd5s: Promise<ReadonlyMap<string, string | null>>;
-    },
+    backend: Orthanc,
     deliveries: readonly Delivery[],
     mayReplace: boolean,
   ): Promise<readonly Delivery[]> {
     if (deliveries.length === 0) return [];
-    const { outcomes, sizes, ending } = course;
-    const { front, backend } = ends;
+    const { outcomes, own, ending } = course;
     const ids = deliveries.map((d) => d.orthancId);
     const held = await inTime(backend, (limit) =>
       backend.md5s(ids, { signal: AbortSignal.any([limit, ending.signal]) }),
     );
     course.backendAnswered = true;
-    const own = await inTime(front, () => ends.frontMd5s);
     const md5sOf = ({ orthancId }: Delivery): Md5s => ({
-      front: own.get(orthancId) ?? null,
+      front: own.get(orthancId)?.md5 ?? null,
       backend: held.get(orthancId) ?? null,
     });
     // What the backend recorded says what it received. What a full disk has kept of that is known only from the disk.
@@ -177,7 +168,7 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
     const missing: Delivery[] = [];
     for (const delivery of deliveries) {
       const verdict = judge({ ...md5sOf(delivery), file: files.get(delivery.orthancId) ?? null });
-      const bytes = sizes.get(delivery.orthancId) ?? null;
+      const bytes = own.get(delivery.orthancId)?.bytes ?? null;
       switch (verdict.kind) {
         case 'proven':
           outcomes.set(delivery.id, {

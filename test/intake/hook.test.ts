@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { Socket } from 'node:net';
-import express from 'express';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { FreeSpace } from '../../src/intake/admission.ts';
 import type { AdmissionReport } from '../../src/intake/announcement.ts';
@@ -45,22 +44,21 @@ beforeEach(async () => {
     log: silentLogger(),
     onNoted: onReceived,
   });
-  const app = express();
-  app.use(
-    createHook({
-      noting,
-      token,
-      fronts: new Set(['front']),
-      log: silentLogger(),
-      metrics: createMetrics(),
-      admission: {
-        reported: (report) => reported.push(report),
-        measured: (found) => measured.push(found),
-      },
-      onReceived,
-    }),
-  );
-  server = createServer(app);
+  const hook = createHook({
+    noting,
+    token,
+    fronts: new Set(['front']),
+    log: silentLogger(),
+    metrics: createMetrics(),
+    admission: {
+      reported: (report) => reported.push(report),
+      measured: (found) => measured.push(found),
+    },
+    onReceived,
+  });
+  server = createServer((req, res) => {
+    if (!hook(req, res)) res.writeHead(404).end();
+  });
   server.on('connection', (socket: Socket) => sockets.add(socket));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -163,7 +161,9 @@ test('the same announcement ten times at once is one instance', async () => {
   noting.stop();
   expect(ledger.standing('front').size).toBe(1);
   expect(ledger.study(content.study)?.instances.received).toBe(1);
-  expect(received.map(({ answer }) => answer.instance)).toEqual(['new', 'again']);
+  const [first, ...others] = received.map(({ answer }) => answer.instance);
+  expect(first).toBe('new');
+  expect(new Set(others)).toEqual(new Set(['again']));
 });
 
 test('a front that hangs up before the answer: what was noted is followed up all the same', async () => {

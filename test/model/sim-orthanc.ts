@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import {
   type CallOptions,
   type FileState,
+  type HeldFile,
   type LoadReading,
   type Orthanc,
   OrthancError,
@@ -71,6 +72,13 @@ export class SimOrthanc extends Server implements Orthanc {
 
   sizes(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, number>> {
     return this.ask('read', options, () => new Map(this.#of(ids).map((one) => [one.id, bytesOf(one)])));
+  }
+
+  held(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, HeldFile>> {
+    return this.ask('read', options, () => {
+      this.world.looked(this.name, [...ids]);
+      return new Map(this.#of(ids).map((one) => [one.id, { bytes: bytesOf(one), md5: one.md5 }]));
+    });
   }
 
   md5(id: string, options?: CallOptions): Promise<string | null> {

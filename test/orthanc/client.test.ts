@@ -87,6 +87,10 @@ describe('the client of a real Orthanc', () => {
     const sizes = await client.sizes([...ids, UNKNOWN]);
     expect([...described.keys()].sort()).toEqual([...ids].sort());
     expect([...sizes.keys()].sort()).toEqual([...ids].sort());
+    const held = await client.held([...ids, UNKNOWN, ...ids]);
+    expect([...held].map(([id, { bytes }]) => [id, bytes]).sort()).toEqual([...sizes].sort());
+    const md5s = await client.md5s(ids);
+    expect([...held].map(([id, { md5 }]) => [id, md5]).sort()).toEqual([...md5s].sort());
     for (const instance of instances) {
       const byDicom = instance !== uploaded;
       expect(described.get(instance.orthancId)).toEqual({

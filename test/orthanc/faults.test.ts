@@ -148,6 +148,21 @@ describe('an Orthanc that fails', () => {
     expect(server.requests.filter((request) => request.startsWith('POST'))).toHaveLength(1);
     asking.close();
   });
+
+  it('is asked about files again as well when the connection had been closed, once', async () => {
+    const md5 = 'd41d8cd98f00b204e9800998ecf8427e';
+    await using server = await scripted((_request, served) =>
+      served === 0 ? `HTTP/1.1 200 OK\r\nContent-Length: ${md5.length}\r\n\r\n${md5}` : null,
+    );
+    const asking = clientAt(server.url);
+    for (let round = 0; round < 3; round++) expect((await asking.md5s(['a'])).get('a')).toBe(md5);
+    expect(server.requests).toHaveLength(5);
+    await using broken = await scripted(() => null);
+    const failing = clientAt(broken.url);
+    await expect(failing.md5s(['a', 'b'])).rejects.toMatchObject({ code: 'unreachable' });
+    asking.close();
+    failing.close();
+  });
 });
 
 interface Scripted extends AsyncDisposable {

@@ -71,6 +71,42 @@ describe('what an Orthanc holds of a study', () => {
   });
 });
 
+describe('many questions', () => {
+  it('go over one connection, again and again, and each answer to its own question', async () => {
+    const { instances } = makeStudy({ seed: 'many-questions', instances: 60 });
+    for (const { file } of instances) await client.upload(file);
+    const ids = instances.map(({ orthancId }) => orthancId);
+    await client.md5s(ids.slice(0, 1));
+    const before = proxy.connections;
+    for (let round = 0; round < 5; round++) {
+      expect(await client.md5s(ids)).toEqual(
+        new Map(instances.map(({ orthancId, md5 }) => [orthancId, md5])),
+      );
+      expect([...(await client.verify(ids)).values()]).toEqual(ids.map(() => 'intact'));
+    }
+    expect(proxy.connections - before).toBeLessThanOrEqual(1);
+    // Sets at the same time have a connection each.
+    const sets = await Promise.all(
+      [ids.slice(0, 20), ids.slice(20, 40), ids.slice(40)].map((set) => client.held(set)),
+    );
+    expect(sets.map((set) => set.size)).toEqual([20, 20, 20]);
+  });
+
+  it('are given up together when nothing is answered any more, and not while answers keep coming', async () => {
+    const { instances } = makeStudy({ seed: 'slow-answers', instances: 6 });
+    for (const { file } of instances) await client.upload(file);
+    const ids = instances.map(({ orthancId }) => orthancId);
+    await proxy.set({ kind: 'stall' });
+    await expect(client.held(ids, { timeoutMs: 200 })).rejects.toMatchObject({ code: 'timeout' });
+    const ending = new AbortController();
+    const asked = client.held(ids, { signal: ending.signal });
+    ending.abort();
+    await expect(asked).rejects.toMatchObject({ code: 'timeout' });
+    await proxy.set({ kind: 'pass' });
+    expect((await client.held(ids)).size).toBe(6);
+  });
+});
+
 describe('a file', () => {
   it('comes and goes as a stream of its true length', async () => {
     const instance = makeInstance({ seed: 'streamed', bytes: 3_000_000 });
