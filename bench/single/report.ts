@@ -37,6 +37,7 @@ function waits({ p50, p99, max }: Wait): string[] {
   return [p50, p99, max].map(ms);
 }
 
-function ms(value: number): string {
+/** As this bench prints it. */
+export function ms(value: number): string {
   return `${value.toFixed(1)} ms`;
 }
