@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { warmService } from '../src/farm/service-command.ts';
 import { orthancVersion } from '../test/support/orthanc-process.ts';
 import { openTempRoot } from '../test/support/temp.ts';
-import { machine } from './support/figures.ts';
+import { machine, today } from './support/figures.ts';
 import { goFirst } from './support/priority.ts';
 import { type Cell, type CellResult, type CellRuns, type Run, shareOf, titleOf } from './throughput/cell.ts';
 import type { Contender, Rig } from './throughput/contenders/contender.ts';
@@ -57,7 +57,14 @@ if (endFirst === null) say('priority cannot be raised here: times include waitin
 try {
   warmService(resolve(import.meta.dirname, '..'));
   const done: CellResult[] = [];
-  const result = { machine: machine(), orthanc: orthancVersion(), repeats, cells: done };
+  const result = {
+    bench: 'throughput',
+    date: today(),
+    machine: machine(),
+    orthanc: orthancVersion(),
+    repeats,
+    cells: done,
+  };
   for (const cell of cells) {
     say(`${titleOf(cell)} …`);
     const runs = await measure(cell);

@@ -23,6 +23,18 @@ export interface Association {
   abort(): void;
 }
 
+export interface AssociationOptions {
+  readonly sopClass: string;
+  readonly callingAet: string;
+  /** Whether Nagle's algorithm is switched off; default yes. */
+  readonly noDelay?: boolean;
+  /**
+   * Whether head and content of each PDU are handed to the system one by one, as DCMTK does, instead of a message at once; default no. With
+   * Nagle's algorithm on it makes the difference: a small piece then waits for the acknowledgement of the one before.
+   */
+  readonly isPiecemeal?: boolean;
+}
+
 const applicationContext = '1.2.840.10008.3.1.1.1';
 const explicitLittleEndian = '1.2.840.10008.1.2.1';
 const implementation = '2.25.188418470498134213745902812630427061733';
@@ -39,9 +51,9 @@ const answerMs = 60_000;
  */
 export async function associate(
   port: number,
-  { sopClass, callingAet }: { readonly sopClass: string; readonly callingAet: string },
+  { sopClass, callingAet, noDelay = true, isPiecemeal = false }: AssociationOptions,
 ): Promise<Association> {
-  const socket = connect({ host: '127.0.0.1', port, noDelay: true });
+  const socket = connect({ host: '127.0.0.1', port, noDelay });
   // Reported again where the socket is read.
   socket.on('error', () => socket.destroy());
   await once(socket, 'connect');
@@ -69,13 +81,12 @@ export async function associate(
   return {
     async store({ sopUid, dataSet }) {
       message = (message % 65_535) + 1;
-      await write(
-        socket,
-        Buffer.concat([
-          ...fragments(storeRq(sopClass, sopUid, message), 1, most),
-          ...fragments(dataSet, 0, most),
-        ]),
-      );
+      const pieces = [
+        ...fragments(storeRq(sopClass, sopUid, message), 1, most),
+        ...fragments(dataSet, 0, most),
+      ];
+      if (isPiecemeal) for (const piece of pieces) await written(socket, piece);
+      else await write(socket, Buffer.concat(pieces));
       const told = await next();
       const status = told.type === pdu.data ? statusOf(told.body) : null;
       if (status === 0) return;
@@ -109,6 +120,16 @@ export function storable(file: Buffer): StorableFile {
   }
   if (sopClass === '' || sopUid === '') throw new Error('a file without SOP class or instance');
   return { sopClass, sopUid, dataSet: file.subarray(dataSetAt) };
+}
+
+/** Resolves when the system has taken it: what is written before that, Node would hand over together with the next. */
+function written(socket: Socket, bytes: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.write(bytes, (error) => {
+      if (error === null || error === undefined) resolve();
+      else reject(error);
+    });
+  });
 }
 
 interface Pdu {

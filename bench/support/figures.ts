@@ -24,3 +24,8 @@ export function machine(): string {
   const all = cpus();
   return `${all.length} × ${all[0]?.model.trim() ?? 'unknown CPU'}, Node ${process.version}`;
 }
+
+/** In UTC, as in 2026-01-31: figures are kept with the day they were taken on. */
+export function today(): string {
+  return new Date().toISOString().slice(0, 10);
+}

@@ -63,10 +63,12 @@ function range({ min, max }: Spread): string {
   return `${short(min)}–${short(max)}`;
 }
 
-function short(value: number): string {
+/** Two digits below a hundred, whole above: figures that repeat to a few per cent do not have more. */
+export function short(value: number): string {
   return value >= 100 ? value.toFixed(0) : value.toPrecision(2);
 }
 
-function time(ms: number): string {
+/** Milliseconds, as such or in seconds. */
+export function time(ms: number): string {
   return ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }

@@ -103,7 +103,8 @@ async function arrived(backends: readonly OrthancProcess[], expected: number): P
   return performance.timeOrigin + performance.now();
 }
 
-async function emptied(front: OrthancProcess): Promise<void> {
+/** Waits until nothing is on this front any more. */
+export async function emptied(front: OrthancProcess): Promise<void> {
   await until(async () => (await countInstances(front)) === 0, {
     what: 'the front to be empty',
     timeoutMs: givenUpAfterMs,

@@ -12,6 +12,8 @@ export interface Rig extends AsyncDisposable {
   /** What must be empty at the end; null: nothing is stored on the way. */
   readonly front: OrthancProcess | null;
   readonly pids: Readonly<Record<Role, readonly number[]>>;
+  /** File of the ledger, where there is one. */
+  readonly ledger?: string;
   /** When each instance was proven on its backend, epoch milliseconds by Orthanc's identifier; null: this contender proves nothing. */
   provenAt(studyUids: readonly string[]): Promise<ReadonlyMap<string, number> | null>;
 }

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { startFarm } from '../../../test/support/farm.ts';
 import { receiptsOf } from '../../support/api.ts';
 import type { Contender } from './contender.ts';
@@ -26,6 +27,7 @@ export const dde: Contender = {
       dicomPort: farm.front.dicomPort,
       backends,
       front: farm.front,
+      ledger: join(farm.home, 'ledger.sqlite'),
       pids: {
         front: [farm.front.pid],
         service: [farm.service.pid],
