@@ -27,6 +27,9 @@ async function act(request: FarmRequest): Promise<Holdings | null> {
     case 'up':
       for (const backend of backends.values()) backend.down = false;
       return null;
+    case 'pace':
+      front.sendsPerSecond = request.imagesPerSecond ?? Number.POSITIVE_INFINITY;
+      return null;
     case 'receive':
       front.store(request.study, request.image, contentOf(request.image));
       return null;

@@ -13,6 +13,8 @@ export type FarmRequest =
   /** Empties it; the front holds these studies then, and the backends are down or up. */
   | { readonly kind: 'begin'; readonly studies: readonly ScaleStudy[]; readonly down: boolean }
   | { readonly kind: 'up' }
+  /** What the front sends at most; null: as fast as it goes. */
+  | { readonly kind: 'pace'; readonly imagesPerSecond: number | null }
   /** The front receives an image of a study. */
   | { readonly kind: 'receive'; readonly study: ScaleStudy; readonly image: number }
   | { readonly kind: 'holdings' };

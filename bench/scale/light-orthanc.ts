@@ -15,9 +15,6 @@ interface Answer {
   readonly body: string;
 }
 
-/** Milliseconds that a job takes for each image: what network and disks do while nobody's processor is busy. */
-const msAnImage = 1;
-
 /** As much of Orthanc's REST as the service uses, in memory: what is measured beside it is the service. */
 export class LightOrthanc {
   readonly name: string;
@@ -28,6 +25,10 @@ export class LightOrthanc {
   readonly notUnderstood: string[] = [];
   /** Answers 503 to whoever asks how it is: it counts as down. */
   down = false;
+  /** Images a second that it sends, all jobs together: what a real front's processor, disk and network allow. */
+  sendsPerSecond = Number.POSITIVE_INFINITY;
+  /** When what has been asked of it so far will have been sent, by `performance.now()`. */
+  #sentAt = 0;
   readonly #studies = new Map<string, { readonly study: ScaleStudy; readonly ids: Set<string> }>();
   readonly #server: Server;
 
@@ -150,7 +151,10 @@ export class LightOrthanc {
   async #send(peer: string, ids: readonly string[]): Promise<Answer> {
     const target = this.peers.get(peer);
     if (target === undefined) return notFound;
-    await new Promise((resolve) => setTimeout(resolve, ids.length * msAnImage));
+    // One line for all jobs: they share the machine.
+    const now = performance.now();
+    this.#sentAt = Math.max(now, this.#sentAt) + (ids.length / this.sendsPerSecond) * 1000;
+    await new Promise((resolve) => setTimeout(resolve, this.#sentAt - now));
     for (const id of ids) {
       const held = this.images.get(id);
       if (held === undefined) return notFound;

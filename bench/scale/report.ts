@@ -31,27 +31,27 @@ export function verdictsOf({ full, empty }: Sides): Verdict[] {
   return [
     verdict(
       'proven/s, full ÷ empty',
-      ratio((run) => run.provenPerSecond),
+      ratio(({ fast }) => fast.provenPerSecond),
       ['atLeast', tenth],
     ),
     verdict(
       'CPU an image, full ÷ empty',
-      ratio((run) => run.cpuMsAnImage),
+      ratio(({ fast }) => fast.cpuMsAnImage),
       ['atMost', 1 / tenth],
     ),
     verdict(
-      'hook p50, full ÷ empty',
-      ratio((run) => run.hookMs.p50),
+      'hook p50, front paced, full ÷ empty',
+      ratio(({ paced }) => paced.hookMs.p50),
       ['atMost', 1 / tenth],
     ),
     verdict(
-      'hook p99, full ÷ empty',
-      ratio((run) => run.hookMs.p99),
+      'hook p99, front paced, full ÷ empty',
+      ratio(({ paced }) => paced.hookMs.p99),
       ['atMost', 1 / tenth],
     ),
     verdict(
-      'hook p99, full, ms',
-      median(full, (run) => run.hookMs.p99),
+      'hook p99, front paced, full, ms',
+      median(full, ({ paced }) => paced.hookMs.p99),
       ['atMost', hookLimitMs],
     ),
     verdict(
@@ -72,12 +72,17 @@ const columns: readonly {
   readonly of: (run: ScaleRun) => number;
   readonly digits: number;
 }[] = [
-  { head: 'proven/s', of: (run) => run.provenPerSecond, digits: 0 },
-  { head: 'CPU ms an image', of: (run) => run.cpuMsAnImage, digits: 2 },
-  { head: 'hook p50 ms', of: (run) => run.hookMs.p50, digits: 2 },
-  { head: 'hook p99 ms', of: (run) => run.hookMs.p99, digits: 1 },
-  { head: 'hook max ms', of: (run) => run.hookMs.max, digits: 0 },
+  { head: 'fast: proven/s', of: ({ fast }) => fast.provenPerSecond, digits: 0 },
+  { head: 'fast: CPU ms an image', of: ({ fast }) => fast.cpuMsAnImage, digits: 2 },
+  { head: 'fast: hook p50 ms', of: ({ fast }) => fast.hookMs.p50, digits: 1 },
+  { head: 'fast: hook p99 ms', of: ({ fast }) => fast.hookMs.p99, digits: 1 },
+  { head: 'paced: proven/s', of: ({ paced }) => paced.provenPerSecond, digits: 0 },
+  { head: 'paced: CPU ms an image', of: ({ paced }) => paced.cpuMsAnImage, digits: 2 },
+  { head: 'paced: hook p50 ms', of: ({ paced }) => paced.hookMs.p50, digits: 2 },
+  { head: 'paced: hook p99 ms', of: ({ paced }) => paced.hookMs.p99, digits: 2 },
+  { head: 'paced: hook max ms', of: ({ paced }) => paced.hookMs.max, digits: 0 },
   { head: 'start ms', of: (run) => run.startMs, digits: 0 },
+  { head: 'start until calm ms', of: (run) => run.calmMs, digits: 0 },
   { head: 'after a kill ms', of: (run) => run.startAfterKillMs, digits: 0 },
   { head: 'peak MB', of: (run) => run.peakMegabytes, digits: 0 },
 ];

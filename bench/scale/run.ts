@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { openLedger } from '../../src/ledger/open.ts';
 import type { ServiceProcess } from '../../test/support/service-process.ts';
 import { until } from '../../test/support/wait.ts';
@@ -17,20 +18,20 @@ export interface Side {
 }
 
 export interface RunOptions {
-  /** Proven before the measured part begins, and in it. */
+  /** Proven before a measured part begins, and in it. */
   readonly warmUp: number;
   readonly measured: number;
   readonly hooksPerSecond: number;
+  /** Images a second that the front sends while the answers to hooks are measured. */
+  readonly pace: number;
   /** Calls of the admin API, of each kind; 0: none. */
   readonly calls: number;
   /** Goes on until the front is empty. */
   readonly toTheEnd: boolean;
 }
 
-export interface ScaleRun {
-  readonly startMs: number;
-  /** After a SIGKILL in the middle of everything. */
-  readonly startAfterKillMs: number;
+/** What was measured between two counts of proofs. */
+export interface Part {
   readonly provenPerSecond: number;
   /** CPU of the service for each proven image, hooks and all else included. */
   readonly cpuMsAnImage: number;
@@ -40,6 +41,19 @@ export interface ScaleRun {
     readonly max: number;
     readonly count: number;
   };
+}
+
+export interface ScaleRun {
+  /** From the start of the process until it is ready. */
+  readonly startMs: number;
+  /** Until it has nothing more to do while all backends are away. */
+  readonly calmMs: number;
+  /** After a SIGKILL in the middle of everything. */
+  readonly startAfterKillMs: number;
+  /** The front sends as fast as it is asked to: everything waits for the service. */
+  readonly fast: Part;
+  /** The front sends as fast as a real one. */
+  readonly paced: Part;
   readonly peakMegabytes: number;
   readonly calls: readonly CallFigure[];
   readonly outcome: Outcome;
@@ -49,62 +63,89 @@ export interface ScaleRun {
 
 const firstOfStream = 500_000_000;
 
-/** One run on a copy of the side's ledger: start, calls, transfers beside hooks, a kill, another start. The check comes before the figures. */
+/**
+ * One run on a copy of the side's ledger: start, calls, transfers beside hooks, a check of all that came of it; then another start, a
+ * kill, a third start, and the check again.
+ */
 export async function runOnce(rig: Rig, side: Side, folder: string, options: RunOptions): Promise<ScaleRun> {
   const home = homeWith(folder, side.ledgerFile);
   const { farm } = rig;
+  const { warmUp } = options;
   await farm.ask({ kind: 'begin', studies: side.backlog, down: true });
   const service = rig.service(home);
   let hooks: HookStream | null = null;
   try {
+    const began = performance.now();
     const startMs = await startTimed(service);
+    await calm(service);
+    const calmMs = performance.now() - began - calmLookMs;
     const provenBefore = await provenSoFar(service);
     const calls = options.calls > 0 ? await measureCalls(service, options.calls) : [];
-    const stream = studiesOf(2, firstOfStream, 200_000);
+
+    await farm.ask({ kind: 'pace', imagesPerSecond: options.pace });
     await farm.ask({ kind: 'up' });
-    const began = performance.now();
-    hooks = startHooks(farm, service.url, stream, options.hooksPerSecond);
-    const from = await provenAt(service, provenBefore + options.warmUp);
-    const cpuFrom = cpuSeconds(service.pid);
-    const hooksFrom = hooks.latenciesMs.length;
-    const to = await provenAt(service, from.proven + options.measured);
-    const cpu = cpuSeconds(service.pid) - cpuFrom;
-    const latencies = hooks.latenciesMs.slice(hooksFrom);
+    const sendingSince = performance.now();
+    hooks = startHooks(farm, service.url, studiesOf(2, firstOfStream, 200_000), options.hooksPerSecond);
+    const paced = await measure(service, hooks, { warmUp, measured: Math.ceil(options.measured / 2) });
+    await farm.ask({ kind: 'pace', imagesPerSecond: null });
+    const fast = await measure(service, hooks, { warmUp, measured: options.measured });
     const peakMegabytes = peakMemory(service.pid) / 1e6;
     await hooks.stop();
-    const all = [...side.backlog, ...hooks.announced()];
-    const proven = to.proven - from.proven;
-    await stopAndCheck(rig, service, { home, studies: all, provenBefore, mayRepeat: false });
+    const studies = [...side.backlog, ...hooks.announced()];
+    await stopAndCheck(rig, service, { home, studies, provenBefore, mayRepeat: false });
 
     await service.start();
-    await provenAt(service, (await provenSoFar(service)) + options.warmUp);
+    await provenAt(service, (await provenSoFar(service)) + warmUp);
     await service.kill('SIGKILL');
     const startAfterKillMs = await startTimed(service);
-    const emptyAfter = options.toTheEnd ? await emptyFront(rig, service, began) : null;
-    const outcome = await stopAndCheck(rig, service, { home, studies: all, provenBefore, mayRepeat: true });
+    const emptyAfter = options.toTheEnd ? await emptyFront(rig, service, sendingSince) : null;
+    const outcome = await stopAndCheck(rig, service, { home, studies, provenBefore, mayRepeat: true });
     if (options.toTheEnd && outcome.waiting > 0) throw new Error(`${outcome.waiting} images were left over`);
-    return {
-      startMs,
-      startAfterKillMs,
-      provenPerSecond: proven / ((to.at - from.at) / 1000),
-      cpuMsAnImage: (cpu * 1000) / proven,
-      hookMs: {
-        p50: quantile(latencies, 0.5),
-        p99: quantile(latencies, 0.99),
-        max: Math.max(...latencies),
-        count: latencies.length,
-      },
-      peakMegabytes,
-      calls,
-      outcome,
-      emptyAfter,
-    };
+    return { startMs, calmMs, startAfterKillMs, fast, paced, peakMegabytes, calls, outcome, emptyAfter };
   } catch (error) {
     throw new Error(`${String(error)}\n${service.log().slice(-1500)}`, { cause: error });
   } finally {
     if (hooks !== null) await hooks.stop().catch(() => undefined);
     await service.kill('SIGKILL');
   }
+}
+
+const calmLookMs = 500;
+
+/** Waits until the service uses less than a tenth of a processor: what a start sets in motion is over. */
+async function calm(service: ServiceProcess): Promise<void> {
+  await until(
+    async () => {
+      const before = cpuSeconds(service.pid);
+      await pause(calmLookMs);
+      return cpuSeconds(service.pid) - before < calmLookMs / 10_000;
+    },
+    { what: 'the service to be calm', timeoutMs: 120_000, intervalMs: 1 },
+  );
+}
+
+async function measure(
+  service: ServiceProcess,
+  hooks: HookStream,
+  { warmUp, measured }: Pick<RunOptions, 'warmUp' | 'measured'>,
+): Promise<Part> {
+  const from = await provenAt(service, (await provenSoFar(service)) + warmUp);
+  const cpuFrom = cpuSeconds(service.pid);
+  const hooksFrom = hooks.latenciesMs.length;
+  const to = await provenAt(service, from.proven + measured);
+  const cpu = cpuSeconds(service.pid) - cpuFrom;
+  const latencies = hooks.latenciesMs.slice(hooksFrom);
+  const proven = to.proven - from.proven;
+  return {
+    provenPerSecond: proven / ((to.at - from.at) / 1000),
+    cpuMsAnImage: (cpu * 1000) / proven,
+    hookMs: {
+      p50: quantile(latencies, 0.5),
+      p99: quantile(latencies, 0.99),
+      max: Math.max(...latencies),
+      count: latencies.length,
+    },
+  };
 }
 
 /** Waits until so many have been proven; how many there were, and when. */
@@ -136,6 +177,7 @@ interface Expected {
   readonly mayRepeat: boolean;
 }
 
+/** @throws when it does not end as it should, or anything is wrong with what came of it */
 async function stopAndCheck(
   rig: Rig,
   service: ServiceProcess,
