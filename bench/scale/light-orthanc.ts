@@ -135,6 +135,8 @@ export class LightOrthanc {
     switch (what) {
       case 'GET /attachments/dicom/md5':
         return { status: 200, body: held.md5 };
+      case 'GET /attachments/dicom/info':
+        return json({ UncompressedSize: held.bytes, UncompressedMD5: held.md5 });
       case 'POST /attachments/dicom/verify-md5':
         // The bytes it would find on its disk.
         return { status: md5Of(contentOf(held.image)) === held.md5 ? 200 : 400, body: '' };
