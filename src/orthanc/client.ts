@@ -19,6 +19,7 @@ import {
 import { askFor, orNull } from './ask.ts';
 import { OrthancFiles } from './files.ts';
 import { type HttpRequest, type OrthancAccess, OrthancHttp } from './http.ts';
+import { IdListReader } from './id-list.ts';
 import {
   type CallOptions,
   type FileState,
@@ -84,7 +85,18 @@ class OrthancClient implements Orthanc {
   }
 
   async instanceIds(options?: CallOptions): Promise<readonly string[]> {
-    return await this.get('/instances', idsAnswer, options);
+    const request: HttpRequest = { method: 'GET', path: '/instances' };
+    const list = new IdListReader();
+    const understood = <T>(read: () => T): T => {
+      try {
+        return read();
+      } catch (error) {
+        if (!(error instanceof SyntaxError)) throw error;
+        throw this.http.error('nonsense', request, error.message);
+      }
+    };
+    await this.http.stream(request, (bytes) => understood(() => list.read(bytes)), options);
+    return understood(() => list.end());
   }
 
   async describe(ids: readonly string[], options?: CallOptions): Promise<readonly Arrival[]> {
