@@ -122,6 +122,7 @@ async function preparedBy(work: () => Promise<void>): Promise<ReadonlySet<string
   }
   return seen;
 }
+// oxlint-disable-next-line typescript/unbound-method -- called with the `this` of each call
 const { prepare } = BetterSqlite3.prototype;
 
 let folder: TempDir;
