@@ -23,6 +23,7 @@ import type { Logger } from './log.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { createOrthanc } from './orthanc/client.ts';
 import type { Orthanc } from './orthanc/orthanc.ts';
+import { Turns } from './orthanc/turns.ts';
 import type { Clock } from './study.ts';
 import { changesBetween, shortened } from './topology/changes.ts';
 import type { OrthancConfig, Topology } from './topology/topology.ts';
@@ -112,8 +113,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     }
 
     const metrics = createMetrics();
-    const fronts = connect(topology.fronts, topology.routing.requestTimeoutMs);
-    const backends = connect(topology.backends, topology.routing.requestTimeoutMs);
+    const turns = new Turns();
+    const fronts = connect(topology.fronts, topology.routing.requestTimeoutMs, turns);
+    const backends = connect(topology.backends, topology.routing.requestTimeoutMs, turns);
     undo.push(() => {
       for (const orthanc of [...fronts.values(), ...backends.values()]) orthanc.close();
     });
@@ -395,17 +397,24 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   }
 }
 
-function connect(configs: readonly OrthancConfig[], requestTimeoutMs: number): Map<string, Orthanc> {
+function connect(
+  configs: readonly OrthancConfig[],
+  requestTimeoutMs: number,
+  turns: Turns,
+): Map<string, Orthanc> {
   return new Map(
     configs.map((config) => [
       config.name,
-      createOrthanc({
-        name: config.name,
-        url: config.url,
-        username: config.username,
-        password: config.password,
-        requestTimeoutMs,
-      }),
+      createOrthanc(
+        {
+          name: config.name,
+          url: config.url,
+          username: config.username,
+          password: config.password,
+          requestTimeoutMs,
+        },
+        turns,
+      ),
     ]),
   );
 }

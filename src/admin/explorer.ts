@@ -21,10 +21,9 @@ export interface ExplorerLinks {
  * when a person asks. Keeping the hash was rejected: it is a fingerprint of the patient's id.
  */
 export function createExplorerLinks({ backends, pool }: Pick<AdminDeps, 'backends' | 'pool'>): ExplorerLinks {
-  function page(backend: string): string | null {
-    const status = pool.status(backend);
-    return status === null ? null : explorerPage(status.publicUrl);
-  }
+  // A list of studies asks for each of its rows, and a status is made from the ledger; an address stays while the service runs.
+  const pages = new Map(pool.statuses().map(({ name, publicUrl }) => [name, explorerPage(publicUrl)]));
+  const page = (backend: string): string | null => pages.get(backend) ?? null;
 
   async function exact(
     backend: string,
@@ -34,7 +33,7 @@ export function createExplorerLinks({ backends, pool }: Pick<AdminDeps, 'backend
   ): Promise<string> {
     const orthanc = backends?.get(backend);
     // A backend known to be silent would only cost the person the whole time limit.
-    if (orthanc === undefined || pool.status(backend)?.health === 'down') return front;
+    if (orthanc === undefined || pool.health(backend) === 'down') return front;
     try {
       const ids = await orthanc.studyIds(studyUid, { signal, timeoutMs: lookupMs });
       // Several patients under one StudyInstanceUID: no single page shows it all.

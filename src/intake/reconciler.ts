@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { type Ledger, LedgerError } from '../ledger/ledger.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
@@ -47,6 +48,8 @@ export interface Reconciler {
 
 /** Ids described in one go: bounds the memory of a take-up of 100,000 instances. */
 const describeAtATime = 500;
+/** Ids looked at in one turn of the event loop: about a millisecond, in which no hook is answered. */
+const idsATurn = 1_000;
 /**
  * A front that takes T to list what it holds is not listed again before 20 T: at most a twentieth of its time goes into this.
  * Not after a failure: how long a time-out took says nothing about it, and minutes would pass before it is seen to be back.
@@ -75,18 +78,56 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
 
   async function compare(front: string, orthanc: Orthanc, patient: boolean): Promise<Findings> {
     // The ledger first, the front second: what is in the first and not in the second has left the front in between or before.
-    const known = ledger.standing(front);
-    const onFront = new Set(await orthanc.instanceIds());
-    const gone = [...known.keys()].filter((id) => !onFront.has(id));
+    const known = await standing(front);
+    const listed = await orthanc.instanceIds();
+    reachable(front, null);
+    const { gone, unexpected } = await compared(known, listed);
     const absent = await forgetAbsent(front, orthanc, gone);
 
-    const standing = ledger.standing(front);
-    const unknown = [...onFront].filter((id) => !standing.has(id));
+    // What came while the front made its list is in the ledger by now.
+    const unknown = await unannounced(front, unexpected);
     const before = seenBefore.get(front);
     const due = patient ? unknown.filter((id) => before?.has(id) === true) : unknown;
     seenBefore.set(front, new Set(unknown));
     const takenUp = await takeUp(front, orthanc, due);
     return { front, takenUp, removed: absent.removed, vanished: absent.vanished };
+  }
+
+  /** Read in pieces: what comes or goes meanwhile is asked about once more before anything is concluded from it. */
+  async function standing(front: string): Promise<Set<string>> {
+    const known = new Set<string>();
+    for (let after: string | undefined = ''; after !== undefined && !stopped; ) {
+      const some: readonly string[] = ledger.standingAfter(front, after, idsATurn);
+      for (const id of some) known.add(id);
+      after = some.length < idsATurn ? undefined : some.at(-1);
+      await setImmediate();
+    }
+    return known;
+  }
+
+  /** What is known and not listed, and what is listed and not known. */
+  async function compared(
+    known: Set<string>,
+    listed: readonly string[],
+  ): Promise<{ readonly gone: readonly string[]; readonly unexpected: readonly string[] }> {
+    const unexpected: string[] = [];
+    for (let from = 0; from < listed.length; from += idsATurn) {
+      // What is left of the known ones in the end is gone; a set of all that is listed is spared.
+      for (const id of listed.slice(from, from + idsATurn)) if (!known.delete(id)) unexpected.push(id);
+      await setImmediate();
+    }
+    return { gone: [...known], unexpected };
+  }
+
+  async function unannounced(front: string, ids: readonly string[]): Promise<readonly string[]> {
+    const unknown: string[] = [];
+    for (let from = 0; from < ids.length; from += idsATurn) {
+      const part = ids.slice(from, from + idsATurn);
+      const there = ledger.standingAmong(front, part);
+      for (const id of part) if (!there.has(id)) unknown.push(id);
+      await setImmediate();
+    }
+    return unknown;
   }
 
   async function forgetAbsent(
@@ -151,7 +192,6 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       // After an outage nothing is on its way any more that could be waited for.
       const wasAway = states.get(front)?.reachable !== true;
       const findings = await compare(front, orthanc, patient && !wasAway);
-      reachable(front, null);
       const took = performance.now() - started;
       notBefore.set(front, clock() + Math.min(took, tookBefore.get(front) ?? 0) * restFactor);
       tookBefore.set(front, took);

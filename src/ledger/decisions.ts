@@ -9,7 +9,7 @@ const unplacedColumns = `uid AS studyUid, copies, modality, station, instances, 
 
 export const decisionsSql = {
   unplaced: `
-    SELECT ${unplacedColumns}
+    SELECT ${unplacedColumns}, assigned
     FROM studies INDEXED BY studies_unplaced WHERE held > 0 AND assigned < copies ORDER BY first_seen_at, id LIMIT ?`,
   /** A copy that was never decided upon is wanted too: the number of copies grows with the decision. */
   unplacedStudy: `
@@ -28,7 +28,7 @@ type UnplacedRow = Omit<UnplacedStudy, 'copy'> & { readonly copies: number };
 
 /** The part that remembers which backend each study goes to, and why. */
 export function createDecisions(connection: Connection): DecisionLedger {
-  const unplaced = connection.prepare<UnplacedRow>(decisionsSql.unplaced);
+  const unplaced = connection.prepare<UnplacedRow & { assigned: number }>(decisionsSql.unplaced);
   const unplacedStudy = connection.prepare<UnplacedRow>(decisionsSql.unplacedStudy);
   const assignmentsOf = connection.prepare<AssignmentRow>(decisionsSql.assignmentsOf);
   const findStudy = connection.prepare<{ id: number }>(decisionsSql.findStudy);
@@ -42,8 +42,10 @@ export function createDecisions(connection: Connection): DecisionLedger {
     unplaced: (limit) =>
       connection
         .read(() =>
-          unplaced.all(limit).flatMap(({ copies, ...study }) => {
-            const placed = new Set(assignments(study.studyUid).map((assignment) => assignment.copy));
+          unplaced.all(limit).flatMap(({ copies, assigned, ...study }) => {
+            // Nearly always there is none to ask for, and this list is made each second.
+            const known = assigned === 0 ? [] : assignments(study.studyUid);
+            const placed = new Set(known.map((assignment) => assignment.copy));
             const missing = Array.from({ length: copies }, (_unused, copy) => copy).filter(
               (copy) => !placed.has(copy),
             );

@@ -51,6 +51,14 @@ export const intakeSql = {
   standing: `
     SELECT orthanc_id, state FROM instances
     WHERE front = ? AND state IN ('held', 'removing', 'quarantined')`,
+  /** A piece of the same, in the order of the index. */
+  standingAfter: `
+    SELECT orthanc_id FROM instances INDEXED BY instances_standing
+    WHERE front = @front AND orthanc_id > @after AND state IN ('held', 'removing', 'quarantined')
+    ORDER BY orthanc_id LIMIT @limit`,
+  standingAmong: `
+    SELECT i.orthanc_id FROM json_each(@ids) j CROSS JOIN instances i ON i.orthanc_id = j.value AND i.front = @front
+    WHERE i.state IN ('held', 'removing', 'quarantined')`,
   absentees: `
     SELECT i.id FROM json_each(@ids) j CROSS JOIN instances i ON i.orthanc_id = j.value AND i.front = @front
     WHERE i.state IN ('held', 'removing', 'quarantined')
@@ -119,6 +127,8 @@ export function createIntake(connection: Connection): IntakeLedger {
   const dropDeliveries = connection.prepare(intakeSql.dropDeliveries);
   const addDelivery = connection.prepare(intakeSql.addDelivery);
   const standing = connection.prepare<[orthancId: string, state: InstanceState]>(intakeSql.standing);
+  const standingAfter = connection.prepare<[orthancId: string]>(intakeSql.standingAfter);
+  const standingAmong = connection.prepare<[orthancId: string]>(intakeSql.standingAmong);
   const absentees = connection.prepare<{ id: number }>(intakeSql.absentees);
   const interrupt = connection.prepare(intakeSql.interrupt);
   const reopenInterrupted = connection.prepare(intakeSql.reopenInterrupted);
@@ -176,6 +186,25 @@ export function createIntake(connection: Connection): IntakeLedger {
     },
 
     standing: (front) => connection.read(() => new Map(standing.raw().all(front))),
+
+    standingAfter: (front, after, limit) =>
+      connection.read(() =>
+        standingAfter
+          .raw()
+          .all({ front, after, limit })
+          .map(([id]) => id),
+      ),
+
+    standingAmong: (front, orthancIds) =>
+      connection.read(() => {
+        const ids = JSON.stringify(orthancIds);
+        return new Set(
+          standingAmong
+            .raw()
+            .all({ front, ids })
+            .map(([id]) => id),
+        );
+      }),
 
     absent: (front, orthancIds, now) =>
       connection.write(() => {

@@ -81,6 +81,13 @@ export interface IntakeLedger {
   /** What the ledger thinks stands on the front: orthancId → state, for `held`, `removing` and `quarantined`. */
   standing(front: string): Map<string, InstanceState>;
   /**
+   * A piece of the same: identifiers that come after `after` in their order, `limit` at most, the first of them for ''. All of a
+   * hundred thousand at once would hold the event loop for a tenth of a second.
+   */
+  standingAfter(front: string, after: string, limit: number): readonly string[];
+  /** Those of the identifiers that the ledger thinks stand on the front. */
+  standingAmong(front: string, orthancIds: readonly string[]): ReadonlySet<string>;
+  /**
    * These are not on the front although the ledger thought so. Those with a receipt for every current copy become
    * `removed`, also with one of an earlier assignment as long as that former copy is there, and those that a person released
    * or discarded; the others `vanished` with an event on their study. Outstanding deliveries end. Only rows still `held`,

@@ -9,7 +9,17 @@ export async function askFor<T extends z.ZodType>(
   answer: T,
   options?: CallOptions,
 ): Promise<z.output<T>> {
-  const parsed = answer.safeParse(parseJson(await http.ask(request, options)));
+  return understood(http, request, answer, await http.ask(request, options));
+}
+
+/** The body of an answer, checked for its shape. @throws OrthancError `nonsense` when it has another */
+export function understood<T extends z.ZodType>(
+  http: OrthancHttp,
+  request: Pick<HttpRequest, 'method' | 'path'>,
+  answer: T,
+  body: string,
+): z.output<T> {
+  const parsed = answer.safeParse(parseJson(body));
   if (parsed.success) return parsed.data;
   // Where it differs, not what stands there: an answer may hold a patient's name.
   const where = parsed.error.issues

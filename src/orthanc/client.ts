@@ -5,7 +5,6 @@ import {
   idsAnswer,
   instancesAnswer,
   jobsAnswer,
-  lookupAnswer,
   parseMetrics,
   peersAnswer,
   seriesAnswer,
@@ -19,6 +18,8 @@ import {
 import { askFor, orNull } from './ask.ts';
 import { OrthancFiles } from './files.ts';
 import { type HttpRequest, type OrthancAccess, OrthancHttp } from './http.ts';
+import { IdListReader } from './id-list.ts';
+import { Lookups } from './lookups.ts';
 import {
   type CallOptions,
   type FileState,
@@ -29,25 +30,31 @@ import {
   type UploadStatus,
 } from './orthanc.ts';
 import { SmallReads } from './small-reads.ts';
+import { Turns } from './turns.ts';
 
 /** Resources asked for in one call: about half a megabyte of answer, and never long on Orthanc's index. */
 const BATCH = 500;
 
-/** The client of one Orthanc. `url` without trailing slash; `requestTimeoutMs` is the limit of calls that say none of their own. */
-export function createOrthanc(access: OrthancAccess): Orthanc {
-  return new OrthancClient(access);
+/**
+ * The client of one Orthanc. `url` without trailing slash; `requestTimeoutMs` is the limit of calls that say none of their own. `turns`:
+ * shared by all whose Orthancs are asked the same at the same time.
+ */
+export function createOrthanc(access: OrthancAccess, turns: Turns = new Turns()): Orthanc {
+  return new OrthancClient(access, turns);
 }
 
 class OrthancClient implements Orthanc {
   readonly name: string;
   private readonly http: OrthancHttp;
   private readonly reads: SmallReads;
+  private readonly lookups: Lookups;
   private readonly files: OrthancFiles;
 
-  constructor(access: OrthancAccess) {
+  constructor(access: OrthancAccess, turns: Turns) {
     this.name = access.name;
     this.http = new OrthancHttp(access);
     this.reads = new SmallReads(access, this.http);
+    this.lookups = new Lookups(this.http, this.reads, turns, access.requestTimeoutMs);
     this.files = new OrthancFiles(this.http, this.reads);
   }
 
@@ -84,7 +91,18 @@ class OrthancClient implements Orthanc {
   }
 
   async instanceIds(options?: CallOptions): Promise<readonly string[]> {
-    return await this.get('/instances', idsAnswer, options);
+    const request: HttpRequest = { method: 'GET', path: '/instances' };
+    const list = new IdListReader();
+    const understood = <T>(read: () => T): T => {
+      try {
+        return read();
+      } catch (error) {
+        if (!(error instanceof SyntaxError)) throw error;
+        throw this.http.error('nonsense', request, error.message);
+      }
+    };
+    await this.http.stream(request, (bytes) => understood(() => list.read(bytes)), options);
+    return understood(() => list.end());
   }
 
   async describe(ids: readonly string[], options?: CallOptions): Promise<readonly Arrival[]> {
@@ -192,14 +210,7 @@ class OrthancClient implements Orthanc {
     // takes for wildcards. Where a UID has any of that, what it says must be looked at, and for wildcards all that it has.
     if (/[*?\\]/.test(studyUid))
       return await this.studiesNamed(studyUid, await this.get('/studies', idsAnswer, options), options);
-    const request: HttpRequest = {
-      method: 'POST',
-      path: '/tools/lookup',
-      body: studyUid,
-      contentType: 'text/plain',
-      repeatable: true,
-    };
-    const found = await askFor(this.http, request, lookupAnswer, options);
+    const found = await this.lookups.find(studyUid, options);
     const ids = found.filter((resource) => resource.Type === 'Study').map((resource) => resource.ID);
     return /^[\d.]+$/.test(studyUid) ? ids : await this.studiesNamed(studyUid, ids, options);
   }

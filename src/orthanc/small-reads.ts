@@ -15,7 +15,11 @@ const mostIdle = 8;
 const longestAnswer = 1024 * 1024;
 
 /** One question that may be asked again without harm. */
-export type SmallRead = Pick<HttpRequest, 'path'> & { readonly method: 'GET' | 'POST' };
+export type SmallRead = Pick<HttpRequest, 'path'> & {
+  readonly method: 'GET' | 'POST';
+  /** As plain text. */
+  readonly body?: string;
+};
 
 /**
  * Many small questions to one Orthanc, sent one after another over one connection without waiting for the answers in between (HTTP
@@ -38,7 +42,11 @@ export class SmallReads {
     this.access = access;
     this.http = http;
     const credentials = Buffer.from(`${access.username}:${access.password}`).toString('base64');
-    this.headers = { authorization: `Basic ${credentials}`, 'accept-encoding': 'identity' };
+    this.headers = {
+      authorization: `Basic ${credentials}`,
+      'accept-encoding': 'identity',
+      'content-type': 'text/plain',
+    };
   }
 
   /**
@@ -167,13 +175,13 @@ class PipelinedRun<T> {
     return new Promise((resolve, reject) => {
       const answers: T[] = [];
       let open = this.#reads.length;
-      for (const [index, { method, path }] of this.#reads.entries()) {
+      for (const [index, { method, path, body = null }] of this.#reads.entries()) {
         let status = 0;
         let length = 0;
         const pieces: Buffer[] = [];
         client.dispatch(
           // All of them may be asked again, and none takes long: otherwise undici would wait before it sends the next one.
-          { method, path, headers: this.#headers, body: null, idempotent: true, blocking: false },
+          { method, path, headers: this.#headers, body, idempotent: true, blocking: false },
           {
             // undici wants one; where a run is given up, its connection goes as a whole.
             onRequestStart: () => undefined,

@@ -65,17 +65,30 @@ export function createFailover(deps: FailoverDeps): Failover {
   async function checkOnce(): Promise<void> {
     seen = { candidates: [], until: 0 };
     const moves: Move[] = refusals();
+    // One picture for all that are out: with every one of many backends away each would be looked at once for each of them.
+    let candidates: readonly Candidate[] | null = null;
+    const picture = (): readonly Candidate[] => {
+      candidates ??= pool.candidates();
+      return candidates;
+    };
+    const stuck = new Map<string, string>();
     for (const name of namesToWatch()) {
       const out = pool.outSince(name);
       if (out === null) continue;
       const since = new Date(out.since).toISOString();
       const reason = `rebound from ${name}, out since ${since}: ${out.reason}`;
-      if (!worthListing(name, out.since)) continue;
-      for (const study of ledger.bound(name)) {
-        if (isDue(study, out.since)) moves.push({ study, reason });
+      if (mayBeDue(out.since)) {
+        const obstacles = obstaclesForAll(name, picture());
+        if (obstacles === null) {
+          for (const study of ledger.bound(name)) if (isDue(study, out.since)) moves.push({ study, reason });
+        } else stuck.set(name, obstacles);
       }
       await setImmediate();
     }
+    const [first] = stuck.values();
+    // One line for all: with many of them out, a line for each would fill the log every second.
+    if (first !== undefined)
+      say(`studies of ${[...stuck.keys()].join(', ')} wait: no other backend can take them (${first})`);
     const next = moves.values();
     let sliceEnds = performance.now() + sliceMs;
     // One for all workers: a pause each would only make them take turns without one.
@@ -102,16 +115,16 @@ export function createFailover(deps: FailoverDeps): Failover {
     return [...new Set([...pool.names(), ...ledger.lastPlacements().keys()])];
   }
 
-  /** Spares the list of thousands of studies every second while their time has not come, or nobody could take them. */
-  function worthListing(name: string, since: number): boolean {
-    const soonest = Math.min(deps.rebindAfterMs ?? Infinity, deps.healAfterMs ?? Infinity);
-    if (clock() - since < soonest) return false;
-    const { eligible, passedOver } = splitEligible(pool.candidates(), obstaclesTo(pool, name));
-    if (eligible.length > 0) return true;
-    say(
-      `studies of ${name} wait: no other backend can take them (${passedOver.map((one) => `${one.candidate.backend}: ${one.reason}`).join(' | ')})`,
-    );
-    return false;
+  /** Spares the list of thousands of studies every second while the time of none of them has come. */
+  function mayBeDue(since: number): boolean {
+    return clock() - since >= Math.min(deps.rebindAfterMs ?? Infinity, deps.healAfterMs ?? Infinity);
+  }
+
+  /** Why no other backend could take studies of this one; null: one can. */
+  function obstaclesForAll(name: string, candidates: readonly Candidate[]): string | null {
+    const { eligible, passedOver } = splitEligible(candidates, obstaclesTo(pool, name));
+    if (eligible.length > 0) return null;
+    return passedOver.map((one) => `${one.candidate.backend}: ${one.reason}`).join(' | ');
   }
 
   function isDue(study: BoundStudy, outSince: number): boolean {

@@ -69,6 +69,27 @@ test('content that was sent again is not let go of on the strength of an older p
   expect(ledger.beginRemoval('1.2.3', 200, 200)).toEqual([]);
 });
 
+test('what stands on a front is read in pieces, each identifier once, and looked up among others', async () => {
+  const { ledger } = await newLedger();
+  for (let n = 10; n < 17; n++) ledger.received(arrivalOf(n), 0);
+  ledger.received(arrivalOf(20, { front: 'other' }), 0);
+  ledger.absent('front', ['instance-13'], 0);
+  const pieces: string[][] = [];
+  for (let after: string | undefined = ''; after !== undefined; after = pieces.at(-1)?.at(-1))
+    pieces.push([...ledger.standingAfter('front', after, 2)]);
+  expect(pieces).toEqual([
+    ['instance-10', 'instance-11'],
+    ['instance-12', 'instance-14'],
+    ['instance-15', 'instance-16'],
+    [],
+  ]);
+  expect(pieces.flat()).toEqual([...ledger.standing('front').keys()].toSorted());
+  expect(ledger.standingAmong('front', ['instance-12', 'instance-13', 'instance-20', 'nobody'])).toEqual(
+    new Set(['instance-12']),
+  );
+  expect(ledger.standingAmong('front', [])).toEqual(new Set());
+});
+
 test('one bad instance is found by ever smaller chunks and holds nobody else', async () => {
   const { ledger } = await newLedger();
   for (let number = 0; number < 64; number += 1) ledger.received(arrivalOf(number), 10);

@@ -1,5 +1,8 @@
-import BetterSqlite3 from 'better-sqlite3';
-import { expect, test } from 'vitest';
+import { join } from 'node:path';
+import BetterSqlite3, { type Database } from 'better-sqlite3';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { studiesOf } from '../../bench/scale/images.ts';
+import { writeLedger } from '../../bench/scale/ledgers.ts';
 import { auditSql } from '../../src/ledger/audit.ts';
 import { backendsSql } from '../../src/ledger/backends.ts';
 import { bindingsSql } from '../../src/ledger/bindings.ts';
@@ -12,13 +15,15 @@ import { historySql } from '../../src/ledger/history.ts';
 import { intakeSql } from '../../src/ledger/intake.ts';
 import { learningSql } from '../../src/ledger/learning.ts';
 import { migrate } from '../../src/ledger/migrations.ts';
+import { openLedger } from '../../src/ledger/open.ts';
 import { quarantineSql } from '../../src/ledger/quarantine.ts';
 import { releasesSql } from '../../src/ledger/releases.ts';
 import { shadowSql } from '../../src/ledger/shadow.ts';
 import { filterNames, studiesSql } from '../../src/ledger/study-queries.ts';
-import { traceSql } from '../../src/ledger/trace.ts';
+import { readTrace, traceSql } from '../../src/ledger/trace.ts';
 import { transfersSql } from '../../src/ledger/transfers.ts';
 import { viewsSql } from '../../src/ledger/views.ts';
+import { type TempDir, tempDir } from '../support/temp.ts';
 
 /** What each statement must be found by, beside the rule for all: no table that grows is walked from end to end. */
 const indexes: Record<string, readonly string[]> = {
@@ -33,6 +38,8 @@ const indexes: Record<string, readonly string[]> = {
   interrupt: ['transfers_ended'],
   reopenInterrupted: ['deliveries_transfer'],
   standing: ['instances_standing'],
+  standingAfter: ['instances_standing'],
+  standingAmong: ['instances_standing'],
   frontsStanding: ['instances_standing'],
   newRound: ['instances_standing'],
   askAgain: ['instances_unproven'],
@@ -101,15 +108,76 @@ const smallTables =
 const rightScans =
   /^SCAN (\S+ USING (COVERING )?INDEX (studies_unplaced|studies_settling|studies_held|refusals_instance|instances_unproven|instances_quarantine|deliveries_transfer)|p|\(subquery-\d+\)|json_each VIRTUAL TABLE.*|CONSTANT ROW|\d+ CONSTANT ROWS?|j VIRTUAL TABLE.*)/;
 
-test('every statement finds its rows by an index', () => {
-  const db = new BetterSqlite3(':memory:');
-  migrate(db);
+/** Pieces of SQL that were prepared while something was done. */
+async function preparedBy(work: () => Promise<void>): Promise<ReadonlySet<string>> {
+  const seen = new Set<string>();
+  const spy = vi.spyOn(BetterSqlite3.prototype, 'prepare').mockImplementation(function (this: Database, sql) {
+    seen.add(sql);
+    return prepare.call(this, sql);
+  });
+  try {
+    await work();
+  } finally {
+    spy.mockRestore();
+  }
+  return seen;
+}
+// oxlint-disable-next-line typescript/unbound-method -- called with the `this` of each call
+const { prepare } = BetterSqlite3.prototype;
+
+let folder: TempDir;
+let largeFile: string;
+beforeAll(async () => {
+  folder = await tempDir('plans');
+  largeFile = join(folder.path, 'large.sqlite');
+  const backends = Array.from({ length: 8 }, (_, index) => `orthanc${index + 1}`);
+  const backlog = studiesOf(1, 0, 1_500);
+  await writeLedger(largeFile, {
+    front: 'front',
+    backends,
+    rows: 20_000,
+    backlog,
+    bound: backlog.length / 2,
+  });
+}, 60_000);
+afterAll(async () => {
+  await folder?.remove();
+});
+
+test('every statement that a service prepares, and every one that reads a trace, is among those looked at here', async () => {
+  const seen = await preparedBy(async () => {
+    const ledger = openLedger(largeFile);
+    ledger.studies({}, { limit: 1 });
+    await ledger.close();
+    readTrace(largeFile, { from: 0, to: 1 });
+  });
+  const known = new Set(statements.map(([, sql]) => sql));
+  known.add(studiesSql(new Set()));
+  expect(seen.size).toBeGreaterThan(150);
+  expect([...seen].filter((sql) => !known.has(sql))).toEqual([]);
+});
+
+describe.each([
+  ['that is new', () => new BetterSqlite3(':memory:'), false],
+  ['with much in it', () => new BetterSqlite3(largeFile), false],
+  // By a person's hand, or a tool's: the service makes no statistics.
+  ['with much in it, and statistics of that', () => new BetterSqlite3(largeFile), true],
+])('in a ledger %s', (_what, open, analyze) => {
+  let db: Database;
+  beforeAll(() => {
+    db = open();
+    migrate(db);
+    if (analyze) db.exec('ANALYZE');
+  });
+  afterAll(() => db?.close());
+
   const plan = (sql: string): string[] =>
     db
       .prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`)
       .all(...parametersOf(sql))
       .map((row) => row.detail);
-  try {
+
+  test('every statement finds its rows by an index', () => {
     const wrong: string[] = [];
     for (const [name, sql] of statements) {
       const details = plan(sql);
@@ -123,27 +191,16 @@ test('every statement finds its rows by an index', () => {
       }
     }
     expect(wrong).toEqual([]);
-  } finally {
-    db.close();
-  }
-});
+  });
 
-test('a page of studies walks one index in its own order, whatever the filters', () => {
-  const db = new BetterSqlite3(':memory:');
-  migrate(db);
-  try {
+  test('a page of studies walks one index in its own order, whatever the filters', () => {
     for (let bits = 0; bits < 2 ** filterNames.length; bits += 1) {
       const sql = studiesSql(new Set(filterNames.filter((_, index) => (bits >> index) % 2 === 1)));
-      const details = db
-        .prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`)
-        .all(...parametersOf(sql))
-        .map((row) => row.detail);
+      const details = plan(sql);
       expect(details.join(' | ')).not.toMatch(/TEMP B-TREE|SCAN s\b(?! USING INDEX)/);
       expect(details[0]).toMatch(/USING INDEX studies_/);
     }
-  } finally {
-    db.close();
-  }
+  });
 });
 
 /** Something to bind for each parameter; a plan does not depend on the values. */

@@ -4,7 +4,7 @@ import { silentLogger } from '../../src/log.ts';
 import { OrthancError } from '../../src/orthanc/orthanc.ts';
 import type { DeliveryOutcome } from '../../src/study.ts';
 import type { Failover } from '../../src/transfer/failover.ts';
-import { createFailover } from '../../src/transfer/failover-live.ts';
+import { createFailover, type FailoverDeps } from '../../src/transfer/failover-live.ts';
 import { arrival, backendConfig, type Rig, rig } from '../backends/rig.ts';
 
 const names = ['orthanc1', 'orthanc2', 'orthanc3'] as const;
@@ -30,7 +30,7 @@ afterEach(async () => {
   await bench[Symbol.asyncDispose]();
 });
 
-function create(over: { rebindAfterMs?: number | null } = {}): Failover {
+function create(over: Partial<FailoverDeps> = {}): Failover {
   return createFailover({
     ledger: bench.ledger,
     pool: bench.pool,
@@ -163,6 +163,37 @@ describe('a backend that is out', () => {
     bench.time.advance(1);
     await failover.check();
     expect(rebound).toHaveLength(1);
+  });
+
+  test('waits with all the others when every one is out, looked at and said once', async () => {
+    const log = silentLogger();
+    const said: string[] = [];
+    log.warn = (...words: unknown[]) => {
+      said.push(JSON.stringify(words));
+      return log;
+    };
+    let pictures = 0;
+    const pool: Rig['pool'] = {
+      ...bench.pool,
+      candidates() {
+        pictures += 1;
+        return bench.pool.candidates();
+      },
+    };
+    failover = create({ log, pool });
+    bound('1.1', 'orthanc1');
+    bound('2.1', 'orthanc2');
+    for (const name of names) down(name);
+    bench.time.advance(rebindAfterMs);
+    await failover.check();
+    expect(pictures).toBe(1);
+    await failover.check();
+    expect(said).toHaveLength(1);
+    expect(said[0]).toContain('studies of orthanc1, orthanc2, orthanc3 wait: no other backend can take them');
+    expect([whereIs('1.1'), whereIs('2.1')]).toEqual(['orthanc1', 'orthanc2']);
+    up('orthanc3');
+    await failover.check();
+    expect([whereIs('1.1'), whereIs('2.1')]).toEqual(['orthanc3', 'orthanc3']);
   });
 
   test('keeps them all when that is what the topology says', async () => {
