@@ -11,10 +11,8 @@ export interface LedgerPlan {
   readonly backends: readonly string[];
   /** Rows of history; 0: none. */
   readonly rows: number;
-  /** What stands on the front, the oldest first. */
+  /** What stands on the front, the oldest first. Every second study of it is bound already, the others wait for their place. */
   readonly backlog: readonly ScaleStudy[];
-  /** So many of them, from the oldest on, are bound already. */
-  readonly bound: number;
 }
 
 /** Rows that one Orthanc has of its load in a month: see `writeLoad`. */
@@ -43,8 +41,8 @@ export async function writeLedger(file: string, plan: LedgerPlan): Promise<Reado
     for (const [index, study] of backlog.entries()) {
       const at = now - 30 * minuteMs + Math.floor((index / backlog.length) * 25 * minuteMs);
       receive(ledger, study, front, at);
-      const backend = backends[index % backends.length];
-      if (index < plan.bound && backend !== undefined) place(ledger, study.uid, { backend, backends, at });
+      const backend = backends[(index / 2) % backends.length];
+      if (index % 2 === 0 && backend !== undefined) place(ledger, study.uid, { backend, backends, at });
     }
   } finally {
     await ledger.close();

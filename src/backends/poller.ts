@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'winston';
 import type { HistoryLedger, LoadSample } from '../ledger/ledger.ts';
 import { LedgerError } from '../ledger/ledger.ts';
@@ -48,6 +49,9 @@ export interface Poller {
 /** After a failed transfer each lane asks for a look; more than one a second would make two silences mean nothing. */
 const leastBetweenMs = 1_000;
 
+/** Polls begun in one turn of the event loop: a thousand at once would be a tenth of a second in which no hook is answered. */
+const askedATurn = 8;
+
 interface Polled {
   readonly orthanc: Pick<Orthanc, 'load' | 'system'>;
   readonly isBackend: boolean;
@@ -60,7 +64,7 @@ interface Polled {
 }
 
 /**
- * Asks every Orthanc for its load, all at the same time, each with a limit below the interval: a slow one delays nobody, and
+ * Asks every Orthanc for its load, all at nearly the same time, each with a limit below the interval: a slow one delays nobody, and
  * is never asked twice at once. Health is told to the pool the moment an answer comes; the samples of a round go to
  * the ledger together. A sample that cannot be kept is lost, and said so: it is history, not work.
  */
@@ -151,7 +155,9 @@ export function createPoller(options: PollerOptions): Poller {
   async function round(names: readonly string[]): Promise<void> {
     const own: Promise<LoadSample>[] = [];
     const others: Promise<LoadSample>[] = [];
-    for (const name of names) {
+    for (const [place, name] of names.entries()) {
+      if (place > 0 && place % askedATurn === 0) await setImmediate();
+      if (stopping.stopped) break;
       const one = polled.get(name);
       if (one === undefined) continue;
       if (one.underWay !== null) {

@@ -137,7 +137,6 @@ beforeAll(async () => {
     backends,
     rows: 20_000,
     backlog,
-    bound: backlog.length / 2,
   });
 }, 60_000);
 afterAll(async () => {
