@@ -99,6 +99,26 @@ describe('the poller', () => {
     expect(r.time.waiting).toBe(0);
   });
 
+  test('many are asked a few in each turn, all of them, and none any more once it is stopped', async () => {
+    const many = Array.from({ length: 30 }, (_, index) => `orthanc${index}`);
+    await using r = await rig(many.map((name) => backendConfig(name)));
+    let asked = 0;
+    const load = (): Promise<LoadReading> => {
+      asked++;
+      return Promise.resolve(reading);
+    };
+    const poller = pollerOf(r, Object.fromEntries(many.map((name) => [name, { ...answering, load }])));
+    const round = poller.pollAll();
+    expect(asked).toBeLessThan(10);
+    await round;
+    expect(asked).toBe(30);
+    expect(r.pool.statuses().every(({ health }) => health === 'up')).toBe(true);
+    const cut = poller.pollAll();
+    await poller.stop();
+    await cut;
+    expect(asked).toBeLessThan(40);
+  });
+
   test('a stop while one hangs does not wait, and calls nobody silent', async () => {
     await using r = await rig([backendConfig('hung')]);
     const poller = pollerOf(r, { hung: { ...answering, load: () => new Promise(() => undefined) } }, 60_000);
