@@ -13,6 +13,7 @@ export interface LanesParts {
   readonly pool: LivePool;
   readonly world: () => World;
   readonly limits: ChunkLimits;
+  readonly gatherSeconds: number;
   /** What has been learnt of each backend, by its number. */
   readonly services: ServiceModel[];
   readonly onFree: () => void;
@@ -36,12 +37,14 @@ export interface SimulatedLanes {
 
 /**
  * Does what the service's lanes do: a lane that is free takes the oldest that is ready, one transfer at a time, and several lanes may
- * work on one study.
+ * work on one study; what comes right behind the last transfer gathers for a moment.
  */
 export function createSimulatedLanes(parts: LanesParts): SimulatedLanes {
-  const { agenda, pool, world, limits, services } = parts;
+  const { agenda, pool, world, limits, gatherSeconds, services } = parts;
   const chunks = new Map<Carriage, Chunk>();
   const wakeAt = new Map<Member, number>();
+  /** When the last transfer to each was begun that left nothing waiting. */
+  const emptiedAt = new Map<Member, number>();
   let isFreeing = false;
   let transfers = 0;
   let retries = 0;
@@ -63,6 +66,11 @@ export function createSimulatedLanes(parts: LanesParts): SimulatedLanes {
       const sendable = pool.sendable(member.name, epochMs(agenda.now));
       // A back-off's end and a change of health are told by the pool.
       if (!sendable.ok) return;
+      const gathered = (emptiedAt.get(member) ?? Number.NEGATIVE_INFINITY) + gatherSeconds;
+      if (agenda.now < gathered) {
+        wakeLater(member, gathered);
+        return;
+      }
       const untriedOnly = member.retryLanes >= pool.lanesForRetries(member.name);
       const chunk = member.queue.claim(limits, agenda.now, untriedOnly);
       if (chunk === null) {
@@ -70,6 +78,8 @@ export function createSimulatedLanes(parts: LanesParts): SimulatedLanes {
         if (next > agenda.now) wakeLater(member, next);
         return;
       }
+      if (member.queue.nextAt() <= agenda.now) emptiedAt.delete(member);
+      else emptiedAt.set(member, agenda.now);
       start(member, chunk);
     }
   }

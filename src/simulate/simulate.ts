@@ -24,6 +24,8 @@ import { createWorld, type ModelledBackend } from './world.ts';
 /** Settings of the service that matter here, as the topology has them by default. */
 export interface ServiceSettings {
   readonly chunk: ChunkLimits;
+  /** While images keep coming, transfers to a backend begin so far apart, unless they are full. */
+  readonly gatherSeconds: number;
   readonly settleSeconds: number;
   readonly stallSeconds: number;
   readonly rebindAfterSeconds: number;
@@ -32,6 +34,7 @@ export interface ServiceSettings {
 
 export const usualSettings: ServiceSettings = {
   chunk: { instances: 50, bytes: 64e6 },
+  gatherSeconds: 0.08,
   settleSeconds: 60,
   stallSeconds: 15,
   rebindAfterSeconds: 30,
@@ -120,6 +123,7 @@ export function simulate(simulation: Simulation): SimulationResult {
     pool,
     world: () => world,
     limits: settings.chunk,
+    gatherSeconds: settings.gatherSeconds,
     services,
     onFree: () => dispatch.lookAgain(),
     onAvailable(study) {
