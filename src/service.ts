@@ -28,6 +28,7 @@ import type { Clock } from './study.ts';
 import { changesBetween, shortened } from './topology/changes.ts';
 import type { OrthancConfig, Topology } from './topology/topology.ts';
 import { createCarry } from './transfer/carry.ts';
+import type { Expected } from './transfer/choose-anew.ts';
 import { createEvacuator } from './transfer/evacuate.ts';
 import type { Evacuator, Failover, Healer, QuarantineDesk } from './transfer/failover.ts';
 import { createFailover } from './transfer/failover-live.ts';
@@ -178,6 +179,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     let latest = topology;
     const policy = () => policyNamed(latest.routing.policy, { order: latest.routing.order });
     const { lookupTimeoutMs, transferTimeout } = topology.routing;
+    const expected: Expected = (study, now) => arrivals.expected(study, now);
     const onBound = (study: string, backend: string): void => {
       lanes.wake(backend);
       arrivals.bound(study, clock());
@@ -194,7 +196,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       pool,
       backends,
       policy: () => shadow.beside(policy()),
-      expected: (study, now) => arrivals.expected(study, now),
+      expected,
       lookupTimeoutMs,
       clock,
       log,
@@ -207,6 +209,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       pool,
       backends,
       policy,
+      expected,
       rebindAfterMs: topology.routing.rebindAfterMs,
       healAfterMs: topology.routing.healAfterMs,
       lookupTimeoutMs,
@@ -217,7 +220,16 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     undo.push(() => failover.stop());
     const healer = createHealer({ ledger, pool, fronts, backends, transferTimeout, clock, random, log });
     undo.push(() => healer.stop());
-    const evacuator = createEvacuator({ ledger, pool, backends, policy, clock, log, onRebound });
+    const evacuator = createEvacuator({
+      ledger,
+      pool,
+      backends,
+      policy,
+      expected,
+      clock,
+      log,
+      onRebound,
+    });
     undo.push(() => evacuator.stop());
     const quarantine = createQuarantineDesk({
       ledger,

@@ -86,13 +86,17 @@ export function createLearning(options: LearningOptions): Learning {
 
 /** A file somebody changed, or an earlier release's mistake, must not decide where studies go. */
 function isUsable(model: ServiceModel): boolean {
-  const { secondsPerInstance, secondsPerByte, covariance, logEfficiency, logBaseline, samples } = model;
-  const [oo, , ss] = covariance;
+  const { secondsPerTransfer, secondsPerInstance, secondsPerByte, covariance, logEfficiency } = model;
+  const { logBaseline, samples } = model;
+  const [oo, , ss, , , cc] = covariance;
   return (
     [...covariance, logEfficiency, logBaseline].every(Number.isFinite) &&
-    [secondsPerInstance, secondsPerByte].every((value) => Number.isFinite(value) && value > 0) &&
+    [secondsPerTransfer, secondsPerInstance, secondsPerByte].every(
+      (value) => Number.isFinite(value) && value > 0,
+    ) &&
     oo >= 0 &&
     ss >= 0 &&
+    cc >= 0 &&
     samples >= 0
   );
 }

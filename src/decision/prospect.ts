@@ -1,4 +1,4 @@
-import { efficiency, usualSize } from '../backends/model/service.ts';
+import { efficiency, partsOf, usualSize } from '../backends/model/service.ts';
 import type { EpochMs, StudySize } from '../study.ts';
 import type { Candidate } from './policy.ts';
 
@@ -12,6 +12,7 @@ export interface Prospect {
   /** A transfer of this study would begin at once. */
   readonly isFree: boolean;
   /** The figures it comes from. */
+  readonly secondsPerTransfer: number;
   readonly secondsPerInstance: number;
   readonly secondsPerByte: number;
   readonly efficiency: number;
@@ -30,8 +31,12 @@ export interface ProspectOptions {
   readonly oneParameter: boolean;
 }
 
-/** What goes in one transfer at most: a study has as many lanes to itself as it has such parts, and more would not help it. */
-const part = { instances: 50, bytes: 64e6 };
+/**
+ * Images of a study that trickles in which share a transfer, as far as what it takes from the others goes. Each goes alone while a lane
+ * is idle; as soon as lanes are short, several wait and go together. Counting a whole transfer for each was tried: backends then
+ * look full that are not, and the slowest studies end up to twice as late.
+ */
+const imagesTogether = 20;
 /** What is reserved is spread over so many seconds at least: what comes all at once holds no lane for long. */
 const reservedSeconds = 5;
 /** However much is reserved, so much of the lanes is left to count with: the arrivals it is reserved for are a guess. */
@@ -58,36 +63,38 @@ export function prospectOf(
   options: ProspectOptions,
 ): Prospect {
   const { lanes, weight, reserved, instancesInFlight, bytesInFlight, service } = candidate;
-  let { secondsPerInstance: o, secondsPerByte: s } = service;
+  let { secondsPerTransfer: c, secondsPerInstance: o, secondsPerByte: s } = service;
   if (options.oneParameter) {
     s += (o * usualSize.instances) / usualSize.bytes;
-    o = 0;
+    [c, o] = [0, 0];
   }
   // While transfers are under way it is not idle, whenever the last of them ended: what was seen of it is not out of date.
   const seenAt = candidate.busyLanes > 0 ? (service.sampledAt ?? now) : now;
   const usualG = options.efficiency ? efficiency(service, seenAt) : 1;
-  const quiet = quietSeconds(candidate, now, o, s, usualG);
+  const quiet = quietSeconds(candidate, now, { c, o, s }, usualG);
   const g = quiet === null ? usualG : usualG * Math.max(silence.least, quiet.expected / quiet.seconds);
 
-  const ahead = (instancesInFlight * o + bytesInFlight * s) / g;
-  const reservedWork = (reserved.instances * o + reserved.bytes * s) / g;
+  const parts = Math.max(1, Math.ceil(partsOf(size)));
+  const partsAhead = partsOf({ instances: instancesInFlight, bytes: bytesInFlight });
+  const busyLanes = Math.max(candidate.busyLanes, Math.min(lanes, Math.ceil(partsAhead)));
+  const ahead =
+    (Math.max(candidate.busyLanes, partsAhead) * c + instancesInFlight * o + bytesInFlight * s) / g;
+  const perImage = o + c / imagesTogether;
+  const reservedWork = (reserved.instances * perImage + reserved.bytes * s) / g;
   const reservedLanes = Math.min(
-    (reserved.instancesPerSecond * o + reserved.bytesPerSecond * s) / g,
+    (reserved.instancesPerSecond * perImage + reserved.bytesPerSecond * s) / g,
     reservedWork / reservedSeconds,
   );
-  const own = (size.instances * o + size.bytes * s) / g / weight;
+  const carried = size.instances * o + size.bytes * s;
+  const own = (parts * c + carried) / g / weight;
 
-  const busyLanes = Math.max(
-    candidate.busyLanes,
-    Math.min(lanes, Math.ceil(Math.max(instancesInFlight / part.instances, bytesInFlight / part.bytes))),
-  );
   const isFree = busyLanes < lanes && reservedLanes < lanes;
   const free = Math.max(leastShare * lanes, lanes - reservedLanes);
-  const width = Math.min(free, Math.ceil(Math.max(size.instances / part.instances, size.bytes / part.bytes)));
+  const width = Math.min(free, parts);
   const backlog = ahead / free;
   const coming = Math.min(reservedWork, reservedLanes * size.arrivesIn);
   const booked = (ahead + coming + own) / lanes;
-  const last = own / Math.max(1, size.instances) / (free / lanes);
+  const last = (c + carried / Math.max(1, size.instances)) / g / weight / (free / lanes);
   const seconds = Math.max(
     (isFree ? 0 : backlog) + own / Math.max(width, leastShare),
     booked,
@@ -98,6 +105,7 @@ export function prospectOf(
     seconds,
     booked,
     isFree,
+    secondsPerTransfer: c,
     secondsPerInstance: o,
     secondsPerByte: s,
     efficiency: g,
@@ -117,13 +125,12 @@ export function prospectOf(
 function quietSeconds(
   { quiet }: Candidate,
   now: EpochMs,
-  o: number,
-  s: number,
+  { c, o, s }: { readonly c: number; readonly o: number; readonly s: number },
   g: number,
 ): { readonly seconds: number; readonly expected: number } | null {
   if (quiet === null) return null;
   const seconds = (now - quiet.since) / 1000;
-  const expected = (quiet.instances * o + quiet.bytes * s) / g;
+  const expected = (c + quiet.instances * o + quiet.bytes * s) / g;
   return expected > 0 && seconds > Math.max(silence.seconds, silence.times * expected)
     ? { seconds, expected }
     : null;

@@ -4,10 +4,11 @@ import type { Connection } from './connection.ts';
 /** What was learnt of one backend, as numbers. */
 export interface KeptServiceModel {
   readonly backend: string;
+  readonly secondsPerTransfer: number;
   readonly secondsPerInstance: number;
   readonly secondsPerByte: number;
-  /** [oo, os, ss] */
-  readonly covariance: readonly [number, number, number];
+  /** [oo, os, ss, co, cs, cc] */
+  readonly covariance: readonly [number, number, number, number, number, number];
   readonly logEfficiency: number;
   readonly logBaseline: number;
   readonly samples: number;
@@ -47,14 +48,15 @@ const soFarColumns = `${sizeColumns},
 
 export const learningSql = {
   serviceModels: `
-    SELECT backend, seconds_per_instance AS secondsPerInstance, seconds_per_byte AS secondsPerByte, covariance_oo AS oo,
-      covariance_os AS os, covariance_ss AS ss, log_efficiency AS logEfficiency, log_baseline AS logBaseline, samples,
+    SELECT backend, seconds_per_transfer AS secondsPerTransfer, seconds_per_instance AS secondsPerInstance, seconds_per_byte AS secondsPerByte, covariance_oo AS oo,
+      covariance_os AS os, covariance_ss AS ss, covariance_co AS co, covariance_cs AS cs, covariance_cc AS cc, log_efficiency AS logEfficiency, log_baseline AS logBaseline, samples,
       sampled_at AS sampledAt
     FROM service_models ORDER BY backend`,
   keepServiceModel: `
-    INSERT OR REPLACE INTO service_models (backend, seconds_per_instance, seconds_per_byte, covariance_oo, covariance_os,
-      covariance_ss, log_efficiency, log_baseline, samples, sampled_at)
-    VALUES (@backend, @secondsPerInstance, @secondsPerByte, @oo, @os, @ss, @logEfficiency, @logBaseline, @samples, @sampledAt)`,
+    INSERT OR REPLACE INTO service_models (backend, seconds_per_transfer, seconds_per_instance, seconds_per_byte, covariance_oo, covariance_os,
+      covariance_ss, covariance_co, covariance_cs, covariance_cc, log_efficiency, log_baseline, samples, sampled_at)
+    VALUES (@backend, @secondsPerTransfer, @secondsPerInstance, @secondsPerByte, @oo, @os, @ss, @co, @cs, @cc, @logEfficiency,
+      @logBaseline, @samples, @sampledAt)`,
   news: `
     SELECT ${soFarColumns} FROM studies s INDEXED BY studies_news
     WHERE s.last_news_at >= @from AND s.last_news_at <= @to ORDER BY s.last_news_at, s.id`,
@@ -68,6 +70,9 @@ type ModelRow = Omit<KeptServiceModel, 'covariance'> & {
   readonly oo: number;
   readonly os: number;
   readonly ss: number;
+  readonly co: number;
+  readonly cs: number;
+  readonly cc: number;
 };
 type SoFarRow = Omit<StudySoFar, 'backends'> & { readonly backends: string };
 
@@ -82,13 +87,18 @@ export function createLearningPart(connection: Connection): LearningLedger {
   return {
     serviceModels: () =>
       connection.read(() =>
-        serviceModels.all().map(({ oo, os, ss, ...model }) => ({ ...model, covariance: [oo, os, ss] })),
+        serviceModels
+          .all()
+          .map(({ oo, os, ss, co, cs, cc, ...model }) => ({
+            ...model,
+            covariance: [oo, os, ss, co, cs, cc],
+          })),
       ),
     keepServiceModels(models) {
       connection.write(() => {
         for (const { covariance, ...model } of models) {
-          const [oo, os, ss] = covariance;
-          keepServiceModel.run({ ...model, oo, os, ss });
+          const [oo, os, ss, co, cs, cc] = covariance;
+          keepServiceModel.run({ ...model, oo, os, ss, co, cs, cc });
         }
       });
     },

@@ -1,9 +1,10 @@
+import type { ArrivingStudy } from '../backends/model/size.ts';
 import type { BackendPool } from '../backends/pool.ts';
 import { afterPlacement, decide } from '../decision/decide.ts';
 import type { Taken } from '../decision/eligible.ts';
 import type { Candidate, Policy } from '../decision/policy.ts';
 import type { Ledger, RebindRequest } from '../ledger/ledger.ts';
-import type { BoundStudy, EpochMs, StudyToPlace } from '../study.ts';
+import type { BoundStudy, EpochMs, StudySize, StudyToPlace } from '../study.ts';
 
 /** A study that should go to another backend, and why. */
 export interface Move {
@@ -12,10 +13,14 @@ export interface Move {
   readonly reason: string;
 }
 
+/** How large a study will be in the end: one whose backend goes out while it arrives has most of its way before it. */
+export type Expected = (study: ArrivingStudy, now: EpochMs) => StudySize;
+
 export interface ChooseContext {
   readonly ledger: Pick<Ledger, 'study' | 'formerCopies'>;
   readonly pool: Pick<BackendPool, 'names' | 'outSince'>;
   readonly policy: Policy;
+  readonly expected: Expected;
   readonly now: EpochMs;
 }
 
@@ -41,7 +46,7 @@ export function obstaclesTo(pool: Pick<BackendPool, 'names' | 'outSince'>, leavi
 
 /** Chooses by the policy among all others. Nothing is changed. */
 export function chooseAnew(
-  { ledger, pool, policy, now }: ChooseContext,
+  { ledger, pool, policy, expected, now }: ChooseContext,
   { study, reason }: Move,
   candidates: readonly Candidate[],
 ): ChosenAnew {
@@ -55,16 +60,19 @@ export function chooseAnew(
     if (state === 'deleting') taken.set(backend, 'is being asked to delete its former copy of this study');
   }
   for (const backend of study.refusedBy) taken.set(backend, 'refused an instance of this study');
-  const toPlace: StudyToPlace = {
-    studyUid: study.studyUid,
-    copy: study.copy,
+  const arriving = {
     modality: view.modality,
     station: view.station,
     instances: view.instances.received,
     bytes: view.bytes,
     firstSeenAt: view.firstSeenAt,
     lastNewsAt: view.lastNewsAt,
-    expected: { instances: view.instances.received, bytes: view.bytes, arrivesIn: 0 },
+  };
+  const toPlace: StudyToPlace = {
+    studyUid: study.studyUid,
+    copy: study.copy,
+    ...arriving,
+    expected: expected(arriving, now),
   };
   const verdict = decide(policy, toPlace, candidates, now, undefined, taken);
   // What has a backend that is out must not wait for a free lane elsewhere as well: those are taken by new studies the moment they

@@ -6,6 +6,7 @@ import { type Ledger, LedgerError } from '../ledger/ledger.ts';
 import type { Logger } from '../log.ts';
 import { type Orthanc, OrthancError } from '../orthanc/orthanc.ts';
 import type { Clock, EpochMs, Evacuation, FormerCopy } from '../study.ts';
+import type { Expected } from './choose-anew.ts';
 import { type Evacuator, FailoverError } from './failover.ts';
 import { rebindByHand } from './rebind-by-hand.ts';
 
@@ -14,6 +15,7 @@ export interface EvacuatorDeps {
   readonly pool: BackendPool;
   readonly backends: ReadonlyMap<string, Pick<Orthanc, 'studyUids'>>;
   readonly policy: () => Policy;
+  readonly expected: Expected;
   readonly clock: Clock;
   readonly log: Logger;
   readonly onRebound: (studyUid: string, backend: string) => void;

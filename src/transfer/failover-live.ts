@@ -9,7 +9,7 @@ import { type Ledger, LedgerError } from '../ledger/ledger.ts';
 import type { Logger } from '../log.ts';
 import type { Orthanc } from '../orthanc/orthanc.ts';
 import type { Assignment, BoundStudy, Clock } from '../study.ts';
-import { chooseAnew, type Move, obstaclesTo, withHolding } from './choose-anew.ts';
+import { chooseAnew, type Expected, type Move, obstaclesTo, withHolding } from './choose-anew.ts';
 import { type Failover, FailoverError } from './failover.ts';
 import { rebindByHand } from './rebind-by-hand.ts';
 
@@ -19,6 +19,7 @@ export interface FailoverDeps {
   readonly backends: ReadonlyMap<string, Pick<Orthanc, 'studyInstances'>>;
   /** Asked for each study. */
   readonly policy: () => Policy;
+  readonly expected: Expected;
   /** Null: never. */
   readonly rebindAfterMs: number | null;
   readonly healAfterMs: number | null;
@@ -187,7 +188,8 @@ export function createFailover(deps: FailoverDeps): Failover {
     if (performance.now() >= seen.until) {
       seen = { candidates: pool.candidates(), until: performance.now() + figuresMs };
     }
-    const chosen = chooseAnew({ ledger, pool, policy: deps.policy(), now: clock() }, move, seen.candidates);
+    const context = { ledger, pool, policy: deps.policy(), expected: deps.expected, now: clock() };
+    const chosen = chooseAnew(context, move, seen.candidates);
     if (chosen.kind === 'waits') {
       say(`study ${move.study.studyUid} stays bound to ${move.study.backend}: ${chosen.reason}`);
       return null;

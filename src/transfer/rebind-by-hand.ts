@@ -2,13 +2,14 @@ import type { BackendPool } from '../backends/pool.ts';
 import type { Policy } from '../decision/policy.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Assignment, EpochMs } from '../study.ts';
-import { chooseAnew } from './choose-anew.ts';
+import { chooseAnew, type Expected } from './choose-anew.ts';
 import { FailoverError } from './failover.ts';
 
 export interface RebindContext {
   readonly ledger: Pick<Ledger, 'study' | 'formerCopies' | 'assignments' | 'rebind'>;
   readonly pool: Pick<BackendPool, 'names' | 'outSince' | 'candidates'>;
   readonly policy: () => Policy;
+  readonly expected: Expected;
 }
 
 /**
@@ -17,7 +18,7 @@ export interface RebindContext {
  * @throws FailoverError when it cannot be, LedgerError
  */
 export function rebindByHand(
-  { ledger, pool, policy }: RebindContext,
+  { ledger, pool, policy, expected }: RebindContext,
   {
     current,
     backend,
@@ -28,7 +29,8 @@ export function rebindByHand(
   const { studyUid, copy, epoch } = current;
   if (backend === null) {
     const study = { ...current, refusedBy: [] };
-    const chosen = chooseAnew({ ledger, pool, policy: policy(), now }, { study, reason }, pool.candidates());
+    const context = { ledger, pool, policy: policy(), expected, now };
+    const chosen = chooseAnew(context, { study, reason }, pool.candidates());
     if (chosen.kind === 'waits')
       throw new FailoverError('no-other-backend', `No other backend: ${chosen.reason}.`);
     return done(ledger.rebind(chosen.request), ledger, current, chosen.backend);

@@ -7,6 +7,7 @@ import { policyNamed } from '../../src/decision/policies.ts';
 import { silentLogger } from '../../src/log.ts';
 import { createMetrics } from '../../src/metrics.ts';
 import type { Topology } from '../../src/topology/topology.ts';
+import type { Expected } from '../../src/transfer/choose-anew.ts';
 import { createEvacuator } from '../../src/transfer/evacuate.ts';
 import { createFailover } from '../../src/transfer/failover-live.ts';
 import { createHealer } from '../../src/transfer/heal.ts';
@@ -69,19 +70,27 @@ export async function adminRig(withRooms = true): Promise<AdminRig> {
   const orthancs = { fronts: new Map(), backends: new Map() };
   const { transferTimeout } = topology.routing;
   const policy = () => policyNamed('least-in-flight');
+  const expected: Expected = ({ instances, bytes }) => ({ instances, bytes, arrivesIn: 0 });
   const nothing = (): void => undefined;
   const rooms = {
     failover: createFailover({
       ...common,
       backends: orthancs.backends,
       policy,
+      expected,
       rebindAfterMs: null,
       healAfterMs: null,
       lookupTimeoutMs: 100,
       onRebound: nothing,
     }),
     healer: createHealer({ ...common, ...orthancs, transferTimeout, random: () => 0.5 }),
-    evacuator: createEvacuator({ ...common, backends: orthancs.backends, policy, onRebound: nothing }),
+    evacuator: createEvacuator({
+      ...common,
+      backends: orthancs.backends,
+      policy,
+      expected,
+      onRebound: nothing,
+    }),
     quarantine: createQuarantineDesk({ ...common, ...orthancs, transferTimeout, onRequeued: nothing }),
     reconcile: () => Promise.resolve(),
   };

@@ -18,6 +18,7 @@ const figures = {
   seconds: 6.12,
   backlogSeconds: 2,
   ownSeconds: 4.12,
+  msPerTransfer: 15,
   msPerInstance: 8,
   megabytesPerSecond: 60,
   efficiency: 1,
@@ -47,6 +48,7 @@ test('the chosen one comes first, those out of question last, each figure in its
     'SECONDS',
     'WAIT',
     'OWN',
+    'c ms',
     'o ms',
     'r MB/s',
     'g',
@@ -54,7 +56,7 @@ test('the chosen one comes first, those out of question last, each figure in its
     'WHY NOT',
   ]);
   expect(lines.slice(1).map((line) => line.charAt(0))).toEqual(expect.arrayContaining(['a', 'b', 'c']));
-  expect(lines[1]).toMatch(/^a +6\.1 +2\.0 +4\.1 +8 +60 +1 +1\/2 +chosen; lookup/);
+  expect(lines[1]).toMatch(/^a +6\.1 +2\.0 +4\.1 +15 +8 +60 +1 +1\/2 +chosen; lookup/);
   expect(text).toContain('state drain, up');
   expect(text).not.toContain('ready');
 });

@@ -28,9 +28,10 @@ function tableAfter(mark: string): readonly (readonly string[])[] {
 
 function backends(): readonly Candidate[] {
   return tableAfter('backends').map(([name = '', ...figures]) => {
-    const [o = 0, r = 0, g = 0, images = 0, megabytes = 0] = figures.map(Number);
+    const [c = 0, o = 0, r = 0, g = 0, images = 0, megabytes = 0] = figures.map(Number);
     const service: ServiceModel = {
       ...prior,
+      secondsPerTransfer: c / 1000,
       secondsPerInstance: o / 1000,
       secondsPerByte: 1 / (r * 1e6),
       logEfficiency: Math.log(g),

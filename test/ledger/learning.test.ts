@@ -1,13 +1,17 @@
+import BetterSqlite3 from 'better-sqlite3';
 import { expect, test } from 'vitest';
+import { prior } from '../../src/backends/model/service.ts';
 import { LedgerError } from '../../src/ledger/ledger.ts';
+import { migrate, migrations } from '../../src/ledger/migrations.ts';
 import { openLedger } from '../../src/ledger/open.ts';
 import { arrivalOf, claimed, concludeAll, ledgerFile, placing, proven } from './support.ts';
 
 const model = {
   backend: 'b1',
+  secondsPerTransfer: 0.02,
   secondsPerInstance: 0.004,
   secondsPerByte: 1e-8,
-  covariance: [0.5, -0.1, 0.25] as const,
+  covariance: [0.5, -0.1, 0.25, 0.03, -0.02, 0.125] as const,
   logEfficiency: -0.3,
   logBaseline: 0.01,
   samples: 7,
@@ -28,6 +32,26 @@ test('what was learnt is there after the ledger was opened anew, in place of wha
     ]);
   } finally {
     await again.close();
+  }
+});
+
+test('what an earlier release had learnt is kept, and a transfer costs what is assumed of a backend nobody measured', async () => {
+  const file = await ledgerFile();
+  const old = new BetterSqlite3(file);
+  migrate(old, migrations.slice(0, 4));
+  old.exec(`INSERT INTO service_models VALUES ('b1', 0.004, 1e-8, 0.5, -0.1, 0.25, -0.3, 0.01, 7, 123)`);
+  old.close();
+  const ledger = openLedger(file);
+  try {
+    expect(ledger.serviceModels()).toEqual([
+      {
+        ...model,
+        secondsPerTransfer: prior.secondsPerTransfer,
+        covariance: [0.5, -0.1, 0.25, 0, 0, prior.covariance[5]],
+      },
+    ]);
+  } finally {
+    await ledger.close();
   }
 });
 

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { prior } from '../../src/backends/model/service.ts';
 import { expectedCompletion } from '../../src/decision/policies/expected-completion.ts';
 import { chooseAnew } from '../../src/transfer/choose-anew.ts';
 import { candidate } from '../decision/candidates.ts';
@@ -20,6 +21,7 @@ test('a study whose backend is out does not wait for a free lane elsewhere: new 
       ledger,
       pool: { names: () => ['a', 'b', 'c'], outSince: () => null },
       policy: expectedCompletion,
+      expected: ({ instances, bytes }) => ({ instances, bytes, arrivesIn: 0 }),
       now: 1_000,
     },
     {
@@ -40,4 +42,45 @@ test('a study whose backend is out does not wait for a free lane elsewhere: new 
   expect(reasons.get('c')).toBeNull();
   expect(reasons.get('a')).toContain('the study leaves it');
   expect(chosen.candidates.find(({ backend }) => backend === 'c')).toMatchObject({ instancesInFlight: 101 });
+});
+
+test('a study whose backend goes out while it arrives is chosen for by what it will be, and the rest is booked', async () => {
+  const { ledger } = await newLedger();
+  ledger.received(arrivalOf(1), 0);
+  ledger.received(arrivalOf(2), 500);
+  ledger.decide(placing('a'));
+  const asked: unknown[] = [];
+  const chosen = chooseAnew(
+    {
+      ledger,
+      pool: { names: () => ['a', 'b', 'c'], outSince: () => null },
+      policy: expectedCompletion,
+      expected: (study) => {
+        asked.push(study);
+        return { instances: 1_000, bytes: 500e6, arrivesIn: 40 };
+      },
+      now: 1_000,
+    },
+    {
+      study: { studyUid: '1.2.3', copy: 0, epoch: 1, backend: 'a', refusedBy: [] },
+      reason: 'rebound from a',
+    },
+    [
+      candidate('a', { health: 'down', healthReason: 'connection refused' }),
+      // Sooner done with the two images that are here, and far too slow for the study.
+      candidate('b', {
+        service: { ...prior, secondsPerInstance: 0.001, secondsPerByte: 1 / 2e6, samples: 9 },
+      }),
+      candidate('c', { service: { ...prior, secondsPerInstance: 0.02, samples: 9 } }),
+    ],
+  );
+  if (chosen.kind !== 'chosen') throw new Error(chosen.reason);
+  expect(chosen.backend).toBe('c');
+  expect(asked).toEqual([
+    { modality: 'CT', station: 'CT1', instances: 2, bytes: 200, firstSeenAt: 0, lastNewsAt: 500 },
+  ]);
+  expect(chosen.candidates.find(({ backend }) => backend === 'c')).toMatchObject({
+    instancesInFlight: 2,
+    reserved: { instances: 998 },
+  });
 });

@@ -47,6 +47,7 @@ function create(over: Partial<FailoverDeps> = {}): Failover {
         },
       ]),
     ),
+    expected: ({ instances, bytes }) => ({ instances, bytes, arrivesIn: 0 }),
     policy: () => policyNamed('least-in-flight'),
     rebindAfterMs,
     healAfterMs,

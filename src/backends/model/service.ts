@@ -3,17 +3,21 @@ import type { EpochMs } from '../../study.ts';
 /**
  * What has been learnt of how fast one backend takes images. Plain numbers, kept in the ledger as they are.
  *
- * A transfer of n instances and B bytes is expected to take (n·o + B·s) ÷ g seconds. Two parameters, since one "speed" cannot
- * tell a backend that is slow for each instance (its index, its latency) from one that is slow for each byte (its line, its disk): where
- * both kinds stand side by side, a single one places worse than counting what is in flight.
+ * A transfer of n instances and B bytes is expected to take (c + n·o + B·s) ÷ g seconds. Two of them for what is carried, since one
+ * "speed" cannot tell a backend that is slow for each instance (its index, its latency) from one that is slow for each byte (its line, its
+ * disk): where both kinds stand side by side, a single one places worse than counting what is in flight. And one for the transfer
+ * itself, since most transfers carry one image of a study that trickles in: without it o took c in, and a study sent in full
+ * transfers was expected to take half as long again as it does.
  */
 export interface ServiceModel {
+  /** c: seconds for each transfer, whatever it carries: connection, job, proof. */
+  readonly secondsPerTransfer: number;
   /** o: seconds for each instance. */
   readonly secondsPerInstance: number;
   /** s: seconds for each byte. */
   readonly secondsPerByte: number;
-  /** Covariance of their logarithms, in units of the variance of a sample's: [oo, os, ss]. What is still not known of them. */
-  readonly covariance: readonly [number, number, number];
+  /** Covariance of their logarithms, in units of the variance of a sample's: [oo, os, ss, co, cs, cc]. What is still not known of them. */
+  readonly covariance: readonly [number, number, number, number, number, number];
   /** ln g: how it has been doing lately against o and s. 0: as expected; below: slower. */
   readonly logEfficiency: number;
   /** The same over half an hour: what the short one returns to when nothing is sent. */
@@ -39,11 +43,12 @@ const sampleSpread = 0.4;
 const priorSpread = 1.5;
 const unknown = (priorSpread / sampleSpread) ** 2;
 
-/** Before anything was measured: 8 ms an instance and 60 MB/s, and little trust in either. */
+/** Before anything was measured: 15 ms a transfer, 8 ms an instance and 60 MB/s, and little trust in any of them. */
 export const prior: ServiceModel = {
+  secondsPerTransfer: 0.015,
   secondsPerInstance: 0.008,
   secondsPerByte: 1 / 60e6,
-  covariance: [unknown, 0, unknown],
+  covariance: [unknown, 0, unknown, 0, 0, unknown],
   logEfficiency: 0,
   logBaseline: 0,
   samples: 0,
@@ -56,12 +61,14 @@ export const usualSize = { instances: 100, bytes: 80e6 };
 /** Of each sample's weight so much is left when the next one of full weight has come: about five hundred count. */
 const forgetting = 0.998;
 /**
- * A transfer counts fully when it is expected to take much longer than this, and hardly when much less: what a transfer costs before
- * its first image would else be taken for the time of an image. Most transfers carry one image of a study that trickles in, and what
- * takes long are the full ones: with equal weights a fast backend was taken to be more than twice as slow for each image as it is.
+ * A transfer counts fully when it is expected to take much longer than this, and hardly when much less. Most transfers carry one image
+ * of a study that trickles in, and often alone; what takes long are the full ones, beside others. With equal weights the many
+ * small ones decide how o and s share what the large ones take, and are wrong by half.
  */
-const fullWeightSeconds = 0.5;
-/** o and s stay within these multiples of the prior. */
+const fullWeightSeconds = 1;
+/** However much was learnt, so much is not known: rounding must not make it nothing. */
+const leastKnown = 1e-6;
+/** c, o and s stay within these multiples of the prior. */
 const clamp = { least: 0.02, most: 50 };
 /** Half-lives in seconds of busy time: bad news is believed sooner than good. */
 const halfLife = { down: 4, up: 10, baseline: 1800 };
@@ -77,13 +84,32 @@ const farOff = 2.5;
 /** The same for the short-term efficiency, as a factor: it must follow a real change, so it is let off more easily. */
 const outlier = 8;
 
-/** Seconds that n instances and B bytes take, at the efficiency of now. */
+/** Images and bytes that go in one transfer at most. */
+const part = { instances: 50, bytes: 64e6 };
+
+/** In how many transfers so much goes when it is all there, not rounded; a study has at least one. */
+export function partsOf({
+  instances,
+  bytes,
+}: {
+  readonly instances: number;
+  readonly bytes: number;
+}): number {
+  return Math.max(instances / part.instances, bytes / part.bytes);
+}
+
+/** Seconds that n instances and B bytes take in full transfers, at the efficiency of now. */
 export function expectedSeconds(
   model: ServiceModel,
-  { instances, bytes }: { readonly instances: number; readonly bytes: number },
+  load: { readonly instances: number; readonly bytes: number },
   now: EpochMs,
 ): number {
-  return work(model, instances, bytes) / efficiency(model, now);
+  const { secondsPerTransfer, secondsPerInstance, secondsPerByte } = model;
+  const seconds =
+    Math.ceil(partsOf(load)) * secondsPerTransfer +
+    load.instances * secondsPerInstance +
+    load.bytes * secondsPerByte;
+  return seconds / efficiency(model, now);
 }
 
 /** g: its short-term efficiency, which returns to the baseline over five minutes in which nothing ends; 1 while it is near 1. */
@@ -112,22 +138,28 @@ export function learn(model: ServiceModel, sample: ServiceSample): ServiceModel 
     instances >= 1 && seconds > 0 && bytes >= 0 && Number.isFinite(instances + seconds + bytes + endedAt);
   if (!isUsable) return model;
   const expected = work(model, instances, bytes);
-  // What part of the expected time is due to each of the two: a sample of small images says much about o and little about s.
+  // What part of the expected time is due to each of the three: a sample of small images says much about o and little about s.
+  const ofC = model.secondsPerTransfer / expected;
   const ofO = (instances * model.secondsPerInstance) / expected;
   const ofS = (bytes * model.secondsPerByte) / expected;
-  const [oo, os, ss] = model.covariance;
-  const p1 = oo * ofO + os * ofS;
-  const p2 = os * ofO + ss * ofS;
+  const [oo, os, ss, co, cs, cc] = model.covariance;
+  const pO = oo * ofO + os * ofS + co * ofC;
+  const pS = os * ofO + ss * ofS + cs * ofC;
+  const pC = co * ofO + cs * ofS + cc * ofC;
   const weight = 1 / (1 + (fullWeightSeconds / expected) ** 2);
   const kept = 1 - (1 - forgetting) * weight;
-  const variance = kept / weight + ofO * p1 + ofS * p2;
+  const variance = kept / weight + ofO * pO + ofS * pS + ofC * pC;
   const error = limited(Math.log(seconds / expected), farOff * sampleSpread * Math.sqrt(variance));
   const learnt = {
+    secondsPerTransfer: near(
+      model.secondsPerTransfer * Math.exp((pC / variance) * error),
+      prior.secondsPerTransfer,
+    ),
     secondsPerInstance: near(
-      model.secondsPerInstance * Math.exp((p1 / variance) * error),
+      model.secondsPerInstance * Math.exp((pO / variance) * error),
       prior.secondsPerInstance,
     ),
-    secondsPerByte: near(model.secondsPerByte * Math.exp((p2 / variance) * error), prior.secondsPerByte),
+    secondsPerByte: near(model.secondsPerByte * Math.exp((pS / variance) * error), prior.secondsPerByte),
   };
 
   // Against what is expected by now: what o and s have taken in is no inefficiency. Otherwise the first samples of a slow backend
@@ -138,11 +170,14 @@ export function learn(model: ServiceModel, sample: ServiceSample): ServiceModel 
   const short = blend(before, news, busy, news < before ? halfLife.down : halfLife.up);
   return {
     ...learnt,
-    covariance: bounded(
-      (oo - (p1 * p1) / variance) / kept,
-      (os - (p1 * p2) / variance) / kept,
-      (ss - (p2 * p2) / variance) / kept,
-    ),
+    covariance: bounded([
+      (oo - (pO * pO) / variance) / kept,
+      (os - (pO * pS) / variance) / kept,
+      (ss - (pS * pS) / variance) / kept,
+      (co - (pC * pO) / variance) / kept,
+      (cs - (pC * pS) / variance) / kept,
+      (cc - (pC * pC) / variance) / kept,
+    ]),
     logEfficiency: short,
     logBaseline: blend(model.logBaseline, short, busy, halfLife.baseline),
     samples: model.samples + 1,
@@ -154,21 +189,22 @@ export function learn(model: ServiceModel, sample: ServiceSample): ServiceModel 
  * Where all transfers are alike one direction is never seen, and forgetting alone would let what is not known of it grow for ever:
  * it is never less known than at the beginning. Rows and columns are scaled alike, so that it stays a covariance, rounding included.
  */
-function bounded(oo: number, os: number, ss: number): ServiceModel['covariance'] {
-  const least = 1e-6;
-  const a = Math.sqrt(Math.min(1, unknown / Math.max(least, oo)));
-  const b = Math.sqrt(Math.min(1, unknown / Math.max(least, ss)));
-  const first = Math.max(least, oo) * a * a;
-  const second = Math.max(least, ss) * b * b;
-  return [first, limited(os * a * b, 0.999 * Math.sqrt(first * second)), second];
+function bounded([oo, os, ss, co, cs, cc]: ServiceModel['covariance']): ServiceModel['covariance'] {
+  const scale = (own: number): number => Math.sqrt(Math.min(1, unknown / Math.max(leastKnown, own)));
+  const [o, s, c] = [scale(oo), scale(ss), scale(cc)];
+  const ofO = Math.max(leastKnown, oo) * o * o;
+  const ofS = Math.max(leastKnown, ss) * s * s;
+  const ofC = Math.max(leastKnown, cc) * c * c;
+  const both = (own: number, a: number, b: number): number => limited(own, 0.999 * Math.sqrt(a * b));
+  return [ofO, both(os * o * s, ofO, ofS), ofS, both(co * c * o, ofC, ofO), both(cs * c * s, ofC, ofS), ofC];
 }
 
 function work(
-  { secondsPerInstance, secondsPerByte }: Pick<ServiceModel, 'secondsPerInstance' | 'secondsPerByte'>,
+  model: Pick<ServiceModel, 'secondsPerTransfer' | 'secondsPerInstance' | 'secondsPerByte'>,
   instances: number,
   bytes: number,
 ): number {
-  return instances * secondsPerInstance + bytes * secondsPerByte;
+  return model.secondsPerTransfer + instances * model.secondsPerInstance + bytes * model.secondsPerByte;
 }
 
 function blend(old: number, news: number, seconds: number, half: number): number {

@@ -9,6 +9,7 @@ const columns = [
   { name: 'seconds', head: 'SECONDS', text: (value: number) => seconds(value) },
   { name: 'backlogSeconds', head: 'WAIT', text: (value: number) => seconds(value) },
   { name: 'ownSeconds', head: 'OWN', text: (value: number) => seconds(value) },
+  { name: 'msPerTransfer', head: 'c ms', text: (value: number) => figure(value) },
   { name: 'msPerInstance', head: 'o ms', text: (value: number) => figure(value) },
   { name: 'megabytesPerSecond', head: 'r MB/s', text: (value: number) => figure(value) },
   { name: 'efficiency', head: 'g', text: (value: number) => figure(value) },

@@ -186,11 +186,12 @@ function passedOver(one: Prospect, best: Prospect, chosen: Prospect, kind: Choic
 }
 
 function inputsOf(prospect: Prospect, size: StudySize): Score['inputs'] {
-  const { candidate, secondsPerInstance, secondsPerByte, quietSeconds } = prospect;
+  const { candidate, secondsPerTransfer, secondsPerInstance, secondsPerByte, quietSeconds } = prospect;
   return {
     instances: size.instances,
     bytes: size.bytes,
     arrivesIn: rounded(size.arrivesIn),
+    msPerTransfer: rounded(secondsPerTransfer * 1000),
     msPerInstance: rounded(secondsPerInstance * 1000),
     megabytesPerSecond: rounded(1 / secondsPerByte / 1e6),
     efficiency: rounded(prospect.efficiency),
