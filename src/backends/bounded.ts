@@ -61,13 +61,19 @@ export async function bounded<T>(
     controller.abort(reason);
   };
   const forget = stop?.onStop(() => giveUp(new Stopped()));
-  const timer = setTimeout(() => giveUp(new TooLate(limitMs)), limitMs);
+  let last: NodeJS.Immediate | undefined;
+  // Timers come before what has arrived on the network: after a turn of the event loop that was longer than the limit the answer may be
+  // there, and it was not the Orthanc that was late. It is given the rest of this turn.
+  const timer = setTimeout(() => {
+    last = setImmediate(() => giveUp(new TooLate(limitMs)));
+  }, limitMs);
   try {
     const started = async (): Promise<T> => await run(controller.signal);
     // What loses the race has a handler all the same: its late failure is nobody's unhandled rejection.
     return await Promise.race([end.promise, started()]);
   } finally {
     clearTimeout(timer);
+    clearImmediate(last);
     forget?.();
   }
 }

@@ -48,6 +48,8 @@ export interface Reconciler {
 
 /** Ids described in one go: bounds the memory of a take-up of 100,000 instances. */
 const describeAtATime = 500;
+/** Of a front that nobody has asked since the start. */
+const unasked = 'not asked yet';
 /** Ids looked at in one go: some tenths of a millisecond. */
 const idsAtATime = 500;
 /** The event loop is given back after this long: hooks are answered in time however much stands on the front. */
@@ -72,7 +74,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   const states = new Map<string, FrontState>(
     [...deps.fronts.keys()].map((front) => [
       front,
-      { front, reachable: false, reason: 'not asked yet', since: clock() },
+      { front, reachable: false, reason: unasked, since: clock() },
     ]),
   );
   let task: Scheduled | null = null;
@@ -185,8 +187,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     const changed = before === undefined || before.reachable !== now;
     states.set(front, { front, reachable: now, reason, since: changed ? clock() : before.since });
     if (now) log.info('front answers', { front });
-    else if (changed || before.reason === 'not asked yet')
-      log.warn('front does not answer', { front, reason });
+    else if (changed || before.reason === unasked) log.warn('front does not answer', { front, reason });
   }
 
   async function once(front: string, patient: boolean): Promise<Findings | null> {
@@ -196,6 +197,11 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     try {
       // After an outage nothing is on its way any more that could be waited for.
       const wasAway = states.get(front)?.reachable !== true;
+      // At the start, when nobody knows yet: that it answers need not wait for a comparison of all that stands there.
+      if (states.get(front)?.reason === unasked) {
+        await orthanc.countInstances();
+        reachable(front, null);
+      }
       const findings = await compare(front, orthanc, patient && !wasAway);
       const took = performance.now() - started;
       notBefore.set(front, clock() + Math.min(took, tookBefore.get(front) ?? 0) * restFactor);

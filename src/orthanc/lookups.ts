@@ -19,6 +19,8 @@ interface Asked {
 
 /** Questions of one set: all that the service asks at the same time in the usual case. */
 const setSize = 16;
+/** A connection is given up so long after the last of its questions was. */
+const afterwardsMs = 1_000;
 
 /**
  * Asks one Orthanc about identifiers. Each new study is looked up on every backend, so with many backends this is what the service asks most;
@@ -45,12 +47,17 @@ export class Lookups {
     const timeoutMs = options?.timeoutMs ?? this.requestTimeoutMs;
     const done = Promise.withResolvers<Found>();
     const giveUp = (words: string): void => one.reject(this.http.error('timeout', read, words));
-    const timer = setTimeout(() => giveUp(`no whole answer within ${timeoutMs} ms`), timeoutMs);
+    let last: NodeJS.Immediate | undefined;
+    // What has arrived while the event loop was busy with something else is looked at first.
+    const timer = setTimeout(() => {
+      last = setImmediate(() => giveUp(`no whole answer within ${timeoutMs} ms`));
+    }, timeoutMs);
     const signal = options?.signal;
     const stop = (): void => giveUp('given up by the caller');
     const over = (): void => {
       one.isOver = true;
       clearTimeout(timer);
+      clearImmediate(last);
       signal?.removeEventListener('abort', stop);
     };
     const one: Asked = {
@@ -75,22 +82,20 @@ export class Lookups {
     return done.promise;
   }
 
-  /** Returns how many were sent. */
-  private send(): number {
+  private send(): void {
     const all = this.waiting.filter(({ isOver }) => !isOver);
     const set = all.slice(0, setSize);
     this.waiting = all.slice(setSize);
     if (this.waiting.length > 0) this.turns.plan(() => this.send());
     if (set.length > 0) void this.ask(set);
-    return set.length;
   }
 
   /** Never rejects: whatever goes wrong is the answer to those that have none. */
   private async ask(set: readonly Asked[]): Promise<void> {
-    // The limit of `all` begins anew with each answer.
     const tooLong = new AbortController();
     const timeoutMs = Math.max(...set.map((one) => one.timeoutMs));
-    const timer = setTimeout(() => tooLong.abort(), timeoutMs);
+    // Each question has its own limit by then; this one is for what is still open when nobody waits any more.
+    const timer = setTimeout(() => tooLong.abort(), timeoutMs + afterwardsMs);
     let answers = 0;
     const reads = set.map(({ read }) => read);
     const answered = (answer: HttpAnswer, index: number): void => {
@@ -98,7 +103,7 @@ export class Lookups {
       this.answered(set[index], answer);
     };
     try {
-      await this.reads.all(reads, answered, { timeoutMs, signal: tooLong.signal });
+      await this.reads.all(reads, answered, { timeoutMs: timeoutMs + afterwardsMs, signal: tooLong.signal });
     } catch (error) {
       const left = set.filter(({ isOver }) => !isOver);
       // A connection that was closed in between says nothing about the questions that were still to be answered.
