@@ -33,9 +33,10 @@ export function writeStudies(ledger: Ledger, days: FormerDays): void {
   ledger.keepServiceModels(
     backends.map((backend) => ({
       backend,
+      secondsPerTransfer: 0.015,
       secondsPerInstance: 0.002,
       secondsPerByte: 1e-8,
-      covariance: [0.01, 0, 0.01],
+      covariance: [0.01, 0, 0.01, 0, 0, 0.01],
       logEfficiency: 0,
       logBaseline: 0,
       samples: 500,

@@ -87,12 +87,10 @@ export function createLearningPart(connection: Connection): LearningLedger {
   return {
     serviceModels: () =>
       connection.read(() =>
-        serviceModels
-          .all()
-          .map(({ oo, os, ss, co, cs, cc, ...model }) => ({
-            ...model,
-            covariance: [oo, os, ss, co, cs, cc],
-          })),
+        serviceModels.all().map(({ oo, os, ss, co, cs, cc, ...model }) => ({
+          ...model,
+          covariance: [oo, os, ss, co, cs, cc],
+        })),
       ),
     keepServiceModels(models) {
       connection.write(() => {
