@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { modalityTables } from './modality/tables.ts';
 import { withTables } from './report/markdown.ts';
 import { readSaved } from './report/saved.ts';
+import { scaleTables } from './scale/tables.ts';
 import { singleTables } from './single/tables.ts';
 import { cpuChart, throughputChart } from './throughput/chart.ts';
 import { throughputTables } from './throughput/tables.ts';
@@ -18,11 +19,11 @@ const { values: options, positionals: files } = parseArgs({
 });
 if (options.help || files.length === 0) {
   console.log(`usage: npm run bench:report -- [--docs FOLDER] FILE…
-  FILE: what bench, bench:single or bench:modality wrote with --save; several of one bench are taken together
+  FILE: what bench, bench:single, bench:modality or bench:scale wrote with --save; several of one bench are taken together
   writes the tables of performance.md, performance/throughput.svg and performance/cpu.svg below FOLDER (docs)`);
   process.exit(options.help ? 0 : 2);
 }
-const { throughput, single, modality } = readSaved(files);
+const { throughput, single, modality, scale } = readSaved(files);
 const document = join(options.docs, 'performance.md');
 // Everything is made before anything is written: a mistake leaves document and charts as they were.
 const outcome = new Map<string, string>();
@@ -34,6 +35,7 @@ outcome.set(
       ...(throughput === null ? [] : throughputTables(throughput)),
       ...(single === null ? [] : singleTables(single)),
       ...(modality === null ? [] : modalityTables(modality)),
+      ...(scale === null ? [] : scaleTables(scale)),
     ]),
   ),
 );

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { warmService } from '../src/farm/service-command.ts';
@@ -7,7 +8,7 @@ import { megabytesOf, writeLedger } from './scale/ledgers.ts';
 import { type Sides, tableOf, verdictsOf } from './scale/report.ts';
 import { frontName, startRig } from './scale/rig.ts';
 import { runOnce, type ScaleRun, type Side } from './scale/run.ts';
-import { machine } from './support/figures.ts';
+import { machine, today } from './support/figures.ts';
 import { goFirst } from './support/priority.ts';
 
 /**
@@ -26,19 +27,21 @@ const { values: options } = parseArgs({
     pace: { type: 'string', default: '300' },
     calls: { type: 'string', default: '100' },
     repeats: { type: 'string', default: '3' },
+    save: { type: 'string' },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 if (options.help) {
   console.log(`usage: npm run bench:scale -- [--instances 100000] [--rows 1000000] [--backends 64] [--measured 12000]
-                              [--hooks 100] [--pace 300] [--calls 100] [--repeats 3] [--json]
+                              [--hooks 100] [--pace 300] [--calls 100] [--repeats 3] [--save FILE] [--json]
   --instances: on the front when the service starts; every second study is bound already
   --rows: of history in the ledger
   --measured: images whose proofs are timed in each run; the side with an empty ledger has so many on the front, and what the lanes hold
   --hooks: images a second that arrive meanwhile
   --pace: images a second that the front sends while answers to hooks are timed, about what a real one does; rates are taken without
   --calls: of each kind to the admin API, in the first repeat
+  --save: writes the figures as JSON, for docs/performance.md
   The last repeat of the full side goes on until the front is empty.`);
   process.exit(0);
 }
@@ -95,10 +98,21 @@ try {
   }
   const sides: Sides = runs;
   const verdicts = verdictsOf(sides);
+  // No Orthanc of any version, but what light ones in memory do.
+  const result = {
+    bench: 'scale',
+    date: today(),
+    machine: machine(),
+    orthanc: 'in memory',
+    repeats,
+    backends: backendCount,
+    rows: sum,
+    instances,
+    sides,
+  };
+  if (options.save !== undefined) writeFileSync(options.save, `${JSON.stringify(result, null, 1)}\n`);
   if (options.json) {
-    console.log(
-      JSON.stringify({ machine: machine(), rows: Object.fromEntries(counts), sides, verdicts }, null, 1),
-    );
+    console.log(JSON.stringify({ ...result, verdicts }, null, 1));
   } else {
     const last = sides.full.at(-1);
     console.log(`${machine()}; ${backendCount} backends, ${sum} rows in the ledger, ${instances} images on the front; ${repeats} repeats in turns

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { CellResult as ModalityCell } from '../modality/report.ts';
+import type { Sides } from '../scale/report.ts';
+import type { Part, ScaleRun } from '../scale/run.ts';
 import type { ModeFigures } from '../single/run.ts';
 import type { CellResult as ThroughputCell } from '../throughput/cell.ts';
 
@@ -27,11 +29,21 @@ export interface Modality extends Origin {
   readonly cells: readonly ModalityCell[];
 }
 
+export interface Scale extends Origin {
+  readonly repeats: number;
+  readonly backends: number;
+  /** In the ledger of the full side. */
+  readonly rows: number;
+  readonly instances: number;
+  readonly sides: Sides;
+}
+
 /** What benches have saved, each bench's files as one; null: none of that bench. */
 export interface Saved {
   readonly throughput: Throughput | null;
   readonly single: Single | null;
   readonly modality: Modality | null;
+  readonly scale: Scale | null;
 }
 
 const head = z.object({ date: z.iso.date(), machine: z.string(), orthanc: z.string() });
@@ -88,7 +100,36 @@ const modalityCell: z.ZodType<ModalityCell> = z.object({
   noDelay: z.boolean(),
   runs: z.object({ plain: modalityRuns, front: modalityRuns }),
 });
+const part: z.ZodType<Part> = z.object({
+  provenPerSecond: number,
+  cpuMsAnImage: number,
+  hookMs: z.object({ p50: number, p99: number, max: number, count: number }),
+});
+const scaleRuns: z.ZodType<ScaleRun[]> = z
+  .array(
+    z.object({
+      startMs: number,
+      calmMs: number,
+      startAfterKillMs: number,
+      fast: part,
+      paced: part,
+      peakMegabytes: number,
+      calls: z.array(z.object({ path: z.string(), p50: number, p99: number, kilobytes: number })),
+      outcome: z.object({ proven: number, waiting: number }),
+      emptyAfter: number.nullable(),
+    }),
+  )
+  .min(1);
+const scaleFile = head.extend({
+  bench: z.literal('scale'),
+  repeats: number,
+  backends: number,
+  rows: number,
+  instances: number,
+  sides: z.object({ full: scaleRuns, empty: scaleRuns }),
+});
 const file = z.discriminatedUnion('bench', [
+  scaleFile,
   head.extend({ bench: z.literal('throughput'), repeats: number, cells: z.array(throughputCell).min(1) }),
   head.extend({ bench: z.literal('single'), images: number, modes: z.array(mode).min(1) }),
   head.extend({ bench: z.literal('modality'), repeats: number, cells: z.array(modalityCell).min(1) }),
@@ -119,7 +160,14 @@ export function merged(files: readonly File[]): Saved {
   const throughput = of('throughput');
   const single = of('single');
   const modality = of('modality');
+  const scale = of('scale');
   return {
+    scale: together(
+      scale,
+      ({ repeats }) => repeats,
+      // A run is of one size and has nothing that another one could add to it.
+      (first, origin) => ({ ...(scale.at(-1) ?? first), ...origin }),
+    ),
     throughput: together(
       throughput,
       ({ repeats }) => repeats,

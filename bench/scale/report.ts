@@ -87,9 +87,9 @@ const columns: readonly {
   { head: 'peak MB', of: (run) => run.peakMegabytes, digits: 0 },
 ];
 
-/** Medians (least–most) of both sides, the ratios, and what was promised; then the calls of the admin API on the full side. */
-export function tableOf(sides: Sides): string {
-  const rows = columns.map(({ head, of, digits }) => {
+/** What was measured, a line each: its name, median (least–most) of both sides, and the ratio of the medians. */
+export function rowsOf(sides: Sides): string[][] {
+  return columns.map(({ head, of, digits }) => {
     const shown = (runs: readonly ScaleRun[]): string => {
       const values = runs.map(of);
       return `${median(runs, of).toFixed(digits)} (${Math.min(...values).toFixed(digits)}–${Math.max(...values).toFixed(digits)})`;
@@ -97,7 +97,11 @@ export function tableOf(sides: Sides): string {
     const ratio = median(sides.full, of) / median(sides.empty, of);
     return [head, shown(sides.full), shown(sides.empty), ratio.toFixed(2)];
   });
-  const table = [['', 'full', 'empty', 'full ÷ empty'], ...rows];
+}
+
+/** Both sides, the ratios, and what was promised; then the calls of the admin API on the full side. */
+export function tableOf(sides: Sides): string {
+  const table = [['', 'full', 'empty', 'full ÷ empty'], ...rowsOf(sides)];
   const widths = [0, 1, 2, 3].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
   const lines = table.map((row) =>
     row
