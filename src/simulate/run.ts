@@ -1,5 +1,7 @@
+import { type Ablation, ablationNamed, isAblation } from '../decision/ablations.ts';
 import { policyNamed } from '../decision/policies.ts';
-import type { PolicyName, QueueOrder } from '../topology/topology.ts';
+import type { Policy } from '../decision/policy.ts';
+import type { QueueOrder } from '../topology/topology.ts';
 import { policyNames } from '../topology/topology.ts';
 import { lowerBound } from './bound.ts';
 import { buildCase } from './build.ts';
@@ -9,7 +11,7 @@ import { simulate, usualSettings } from './simulate.ts';
 
 /** What can be asked for by name: the service's policies, and its default one when it is told the true speeds. */
 export const contestants = [...policyNames, 'oracle'] as const;
-export type Contestant = (typeof contestants)[number];
+export type Contestant = (typeof contestants)[number] | Ablation;
 
 /** The averages over the seeds. */
 export interface Row extends Figures {
@@ -52,7 +54,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
         until,
         seed,
         frontBytesPerSecond,
-        policy: policyNamed(baseOf(policy), { order }),
+        policy: policyOf(policy, order),
         knowsSpeeds: policy === 'oracle',
       });
       found.get(policy)?.push(figuresOf(result, bound, warmUp));
@@ -68,6 +70,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
   };
 }
 
-function baseOf(policy: Contestant): PolicyName {
-  return policy === 'oracle' ? 'expected-completion' : policy;
+function policyOf(name: Contestant, order: QueueOrder): Policy {
+  if (isAblation(name)) return ablationNamed(name, { order });
+  return policyNamed(name === 'oracle' ? 'expected-completion' : name, { order });
 }

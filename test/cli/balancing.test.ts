@@ -66,11 +66,21 @@ test('shadow compares what went where with what the other policy would have done
 });
 
 test('replay reads the ledger of the service that is running, and finds what was', async () => {
-  const ran = await runDde(farm, ['replay', '--policy', 'least-in-flight', '--json']);
+  const ran = await runDde(farm, [
+    'replay',
+    '--policy',
+    'least-in-flight',
+    'expected-completion:no-prediction',
+    '--json',
+  ]);
   expect(ran, ran.err).toMatchObject({ code: 0, err: '' });
   const { was, rows } = z.object({ was: replayed, rows: z.array(replayed) }).parse(JSON.parse(ran.out));
   expect(was).toMatchObject({ policy: 'expected-completion', studies: studies.length, lost: 0 });
-  expect(rows.map(({ policy }) => policy)).toEqual(['expected-completion', 'least-in-flight']);
+  expect(rows.map(({ policy }) => policy)).toEqual([
+    'expected-completion',
+    'least-in-flight',
+    'expected-completion:no-prediction',
+  ]);
   expect(rows.every(({ lost }) => lost === 0)).toBe(true);
   // The service goes on.
   expect(await runDde(farm, ['status'])).toMatchObject({ code: 0 });

@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Ablation, ablationNamed, ablations, isAblation } from '../../decision/ablations.ts';
 import { policyNamed } from '../../decision/policies.ts';
 import { LedgerError } from '../../ledger/ledger.ts';
 import { readTrace, type Trace } from '../../ledger/trace.ts';
@@ -14,6 +15,7 @@ import {
 } from '../../topology/topology.ts';
 import { UserError } from '../../user-error.ts';
 import { counted, folded, localTime, size } from '../format.ts';
+import { ablationsHelp, oneOf, shortPolicy } from '../policies.ts';
 import type { CliContext } from '../program.ts';
 import {
   policyOf,
@@ -28,7 +30,7 @@ interface ReplayOptions {
   readonly ledger?: string;
   readonly from?: number;
   readonly to?: number;
-  readonly policy?: readonly PolicyName[];
+  readonly policy?: readonly string[];
   readonly order?: QueueOrder;
   readonly json?: boolean;
 }
@@ -45,10 +47,9 @@ export function registerReplay(program: Command, context: CliContext): void {
     )
     .option('--from <time>', 'such as 2026-11-24T08:00:00Z; default: 24 hours before --to', timeOf)
     .option('--to <time>', 'default: now', timeOf)
-    .addOption(
-      new Option('--policy <name...>', 'which policies (default: expected-completion)').choices([
-        ...policyNames,
-      ]),
+    .option(
+      '--policy <name...>',
+      `which policies (default: expected-completion): ${policyNames.join(', ')}, or one of those below`,
     )
     .addOption(
       new Option('--order <name>', "which waiting study goes first (default: the topology's)").choices([
@@ -63,6 +64,9 @@ export function registerReplay(program: Command, context: CliContext): void {
         '',
         'Nothing is asked of the service, nothing is written. Backends are as their transfers were, minute by minute; lanes and',
         'weights are those of the topology now. The row that replays what was tells how far the others are to be trusted.',
+        '',
+        `A policy may also be ${ablationsHelp};`,
+        'written expected-completion:no-late-binding, and shown as :no-late-binding.',
         '',
         'Examples:',
         '  dde replay --policy expected-completion round-robin',
@@ -81,13 +85,20 @@ export function registerReplay(program: Command, context: CliContext): void {
       const trace = read(file, span);
       const topology = topologyOf(context);
       const order = options.order ?? topology?.routing.order ?? 'fifo';
-      const names = policiesFor(trace, options.policy ?? ['expected-completion']);
+      const asked = options.policy ?? ['expected-completion'];
+      const known = [...policyNames, ...ablations];
+      const names = policiesFor(
+        trace,
+        asked.map((one) => oneOf(known, one, 'policy')),
+      );
       const report = replay({
         span,
         trace,
         before: read(file, { from: span.from - dayMs, to: span.from }),
         backends: backendsOf(trace, topology),
-        policies: names.map((name) => policyNamed(name, { order })),
+        policies: names.map((name) =>
+          isAblation(name) ? ablationNamed(name, { order }) : policyNamed(name, { order }),
+        ),
         settings: topology === null ? {} : settingsOf(topology),
       });
       if (options.json === true) context.out.json({ ...iso(span), order, ...report });
@@ -152,7 +163,10 @@ function settingsOf({ routing }: Topology) {
 }
 
 /** The policy of that time comes first: it shows how well the replay meets what was. */
-function policiesFor({ studies }: Trace, asked: readonly PolicyName[]): readonly PolicyName[] {
+function policiesFor(
+  { studies }: Trace,
+  asked: readonly (PolicyName | Ablation)[],
+): readonly (PolicyName | Ablation)[] {
   const was = policyNames.find((name) => name === policyOf(studies));
   return [...new Set([...(was === undefined ? [] : [was]), ...asked])];
 }
@@ -170,7 +184,7 @@ function print(report: ReplayReport, span: Span, { out }: CliContext): void {
     ['POLICY', 'p50', 'p95', 'p99', 'MAX', 'ALL DONE IN', 'NOT DONE'],
     [
       rowOf(`as it was (${report.was.policy})`, report.was),
-      ...report.rows.map((row) => rowOf(`${row.policy}, replayed`, row)),
+      ...report.rows.map((row) => rowOf(`${shortPolicy(row.policy)}, replayed`, row)),
     ],
     { right: [1, 2, 3, 4, 5, 6] },
   );

@@ -1,12 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
 import { Presets, SingleBar } from 'cli-progress';
 import type { Command } from 'commander';
+import { ablations } from '../../decision/ablations.ts';
 import { type Contestant, contestants, type Report, type Row, runScenario } from '../../simulate/run.ts';
 import { loadScenario, type Scenario, scenarioNames } from '../../simulate/scenario.ts';
-import { nearest } from '../../topology/problems.ts';
 import { type QueueOrder, queueOrders } from '../../topology/topology.ts';
 import { UserError } from '../../user-error.ts';
 import { folded } from '../format.ts';
+import { ablationsHelp, oneOf, shortPolicy } from '../policies.ts';
 import type { CliContext } from '../program.ts';
 
 interface SimulateOptions {
@@ -46,9 +47,13 @@ export function registerSimulate(program: Command, context: CliContext): void {
         'Times are seconds from the last image of a study on the front until all of it is proven on its backend.',
         'MAKESPAN: until everything is available, ÷ the least possible. IMBALANCE: the busiest backend ÷ the average.',
         '',
+        `A policy may also be ${ablationsHelp};`,
+        'written expected-completion:no-late-binding, and shown as :no-late-binding.',
+        '',
         'Examples:',
         '  dde simulate',
         '  dde simulate --scenario varying --policy least-in-flight expected-completion oracle',
+        '  dde simulate --policy expected-completion expected-completion:no-late-binding',
         '  dde simulate --scenario batch-hetero --order critical --seeds 20',
         '  dde simulate --scenario ./mine.yaml --json',
       ].join('\n'),
@@ -108,16 +113,7 @@ function scenariosOf({ scenario = [usualScenario] }: SimulateOptions): Scenario[
 
 function policiesOf({ policy }: SimulateOptions): readonly Contestant[] {
   if (policy === undefined || policy.includes('all')) return contestants;
-  return [...new Set(policy.map((one) => oneOf(contestants, one, 'policy')))];
-}
-
-/** @throws UserError when it is none of them. */
-function oneOf<Name extends string>(names: readonly Name[], wanted: string, what: string): Name {
-  const found = names.find((name) => name === wanted);
-  if (found !== undefined) return found;
-  const meant = nearest(wanted, names);
-  const hint = meant === null ? `there are ${names.join(', ')}` : `did you mean ${meant}?`;
-  throw new UserError(`There is no ${what} ${wanted}: ${hint}`);
+  return [...new Set(policy.map((one) => oneOf([...contestants, ...ablations], one, 'policy')))];
 }
 
 function seedsOf({ seeds }: SimulateOptions): number | null {
@@ -146,7 +142,7 @@ function print(
   out.table(
     ['POLICY', 'P50', 'P95', 'P99', '±', 'MAX', 'MAKE', 'IMB', 'SPL', 'LOST', 'RETR'],
     rows.map((row) => [
-      row.policy,
+      shortPolicy(row.policy),
       seconds(row.p50),
       seconds(row.p95),
       seconds(row.p99),
