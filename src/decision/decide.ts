@@ -10,6 +10,8 @@ export interface Verdict {
   readonly reason: string;
   /** The candidates in the order given; of a large farm some of them, and a last entry that says of the others how many there are. */
   readonly considered: readonly ConsideredBackend[];
+  /** Somebody may take it, now or when a lane is free; false: nobody at all. */
+  readonly anyEligible: boolean;
   /** Of a study that waits: the backend it waits for, where it holds a virtual place; null otherwise. */
   readonly waitsFor: string | null;
   /** Of a study that is followed: who else holds a part of it, for a person; null: nobody said so. Nothing is done about it. */
@@ -50,16 +52,43 @@ export function decide(
   if (eligibility.eligible.length === 0) return nobody(candidates, eligibility, holdings);
 
   const choice = policy.choose(study, eligibility.eligible, now);
-  const considered = considerations(candidates, eligibility, choice, holdings);
+  const consider = (): ConsideredBackend[] => considerations(candidates, eligibility, choice, holdings);
   if (choice.kind === 'wait') {
     const { reason, backend: waitsFor } = choice;
-    return { kind: 'waiting', backend: null, reason, considered, waitsFor, alsoOn: null };
+    const verdict = {
+      kind: 'waiting',
+      backend: null,
+      reason,
+      anyEligible: true,
+      waitsFor,
+      alsoOn: null,
+    } as const;
+    return explained(verdict, consider);
   }
   if (!eligibility.eligible.some((candidate) => candidate.backend === choice.backend)) {
     throw new Error(`policy ${policy.name} chose ${choice.backend}, which was not eligible`);
   }
   const reason = choice.reason + silence(holdings);
-  return { kind: 'placed', backend: choice.backend, reason, considered, waitsFor: null, alsoOn: null };
+  const { backend } = choice;
+  return explained(
+    { kind: 'placed', backend, reason, anyEligible: true, waitsFor: null, alsoOn: null },
+    consider,
+  );
+}
+
+/**
+ * What was considered is written down when it is asked for. A round decides again and again that a study goes on waiting, a simulation
+ * keeps no decision at all, and the words for two dozen backends cost more than the decision.
+ */
+function explained(verdict: Omit<Verdict, 'considered'>, consider: () => ConsideredBackend[]): Verdict {
+  let considered: ConsideredBackend[] | null = null;
+  return {
+    ...verdict,
+    get considered() {
+      considered ??= consider();
+      return considered;
+    },
+  };
 }
 
 interface Holder {
@@ -69,6 +98,8 @@ interface Holder {
 
 /** The candidate that holds most of the study; of equals the first in the topology. Null: nobody said to hold any of it. */
 function holderOf(candidates: readonly Candidate[], { held }: Holdings, taken: Taken): Holder | null {
+  // Hardly any study is held anywhere, and a thousand names need not be looked up to know it.
+  if (!holdsAny(held)) return null;
   let holder: Holder | null = null;
   for (const candidate of candidates) {
     const instances = held.get(candidate.backend) ?? 0;
@@ -76,6 +107,11 @@ function holderOf(candidates: readonly Candidate[], { held }: Holdings, taken: T
     holder = { candidate, instances };
   }
   return holder;
+}
+
+function holdsAny(held: Holdings['held']): boolean {
+  for (const instances of held.values()) if (instances > 0) return true;
+  return false;
 }
 
 /**
@@ -93,21 +129,25 @@ function follow(holder: Holder, candidates: readonly Candidate[], holdings: Hold
     holdings,
   );
   const also = alsoOn === null ? '' : `, of which a part is also on ${alsoOn}`;
-  return {
-    kind: 'followed',
-    backend: candidate.backend,
-    reason: `holds ${count(instances, 'instance')} of this study already${also}${although}${silence(holdings)}`,
-    waitsFor: null,
-    alsoOn,
-    considered: shortened(
-      candidates.map((other) => ({
-        backend: other.backend,
-        score: null,
-        passedOver: other.backend === candidate.backend ? null : holdingText(other.backend, holdings),
-        inputs: holdingInputs(other.backend, holdings),
-      })),
-    ),
-  };
+  return explained(
+    {
+      kind: 'followed',
+      backend: candidate.backend,
+      reason: `holds ${count(instances, 'instance')} of this study already${also}${although}${silence(holdings)}`,
+      anyEligible: true,
+      waitsFor: null,
+      alsoOn,
+    },
+    () =>
+      shortened(
+        candidates.map((other) => ({
+          backend: other.backend,
+          score: null,
+          passedOver: other.backend === candidate.backend ? null : holdingText(other.backend, holdings),
+          inputs: holdingInputs(other.backend, holdings),
+        })),
+      ),
+  );
 }
 
 /** Several backends hold something of it: how that came about nobody here knows, so a person is told. */
@@ -124,14 +164,17 @@ function nobody(candidates: readonly Candidate[], eligibility: Eligibility, hold
   // The reason is kept with every waiting study, so on a large farm it names some; `considered` has them all.
   const named = reasons.slice(0, 4).join(' | ');
   const more = reasons.length > 4 ? ` | and ${reasons.length - 4} more` : '';
-  return {
-    kind: 'waiting',
-    backend: null,
-    reason: reasons.length === 0 ? 'there are no backends' : `no backend can take it: ${named}${more}`,
-    considered: considerations(candidates, eligibility, null, holdings),
-    waitsFor: null,
-    alsoOn: null,
-  };
+  return explained(
+    {
+      kind: 'waiting',
+      backend: null,
+      reason: reasons.length === 0 ? 'there are no backends' : `no backend can take it: ${named}${more}`,
+      anyEligible: false,
+      waitsFor: null,
+      alsoOn: null,
+    },
+    () => considerations(candidates, eligibility, null, holdings),
+  );
 }
 
 function considerations(
@@ -149,7 +192,8 @@ function considerations(
     candidates.length <= mostConsidered
       ? candidates
       : candidates.filter(
-          ({ backend }) => backend === chosen || scores.has(backend) || obstacles.has(backend),
+          ({ backend }) =>
+            backend === chosen || scores.has(backend) || (obstacles.size > 0 && obstacles.has(backend)),
         );
   const all = shown.map((candidate) => {
     const { backend } = candidate;
@@ -258,25 +302,25 @@ export function afterPlacement(
   };
   // What is expected at once is as good as here.
   const isHere = !(expected.arrivesIn > 0);
+  const index = candidates.findIndex((candidate) => candidate.backend === backend);
+  const candidate = candidates[index];
+  if (candidate === undefined) return candidates;
   let last = 0;
   for (const { lastPlacement } of candidates) last = Math.max(last, lastPlacement);
-  return candidates.map((candidate) => {
-    if (candidate.backend !== backend) return candidate;
-    const { reserved } = candidate;
-    return {
-      ...candidate,
-      studiesInFlight: candidate.studiesInFlight + 1,
-      instancesInFlight: candidate.instancesInFlight + (isHere ? expected.instances : instances),
-      bytesInFlight: candidate.bytesInFlight + (isHere ? expected.bytes : bytes),
-      lastPlacement: last + 1,
-      reserved: isHere
-        ? reserved
-        : {
-            instances: reserved.instances + coming.instances,
-            bytes: reserved.bytes + coming.bytes,
-            instancesPerSecond: reserved.instancesPerSecond + coming.instances / expected.arrivesIn,
-            bytesPerSecond: reserved.bytesPerSecond + coming.bytes / expected.arrivesIn,
-          },
-    };
+  const { reserved } = candidate;
+  return candidates.with(index, {
+    ...candidate,
+    studiesInFlight: candidate.studiesInFlight + 1,
+    instancesInFlight: candidate.instancesInFlight + (isHere ? expected.instances : instances),
+    bytesInFlight: candidate.bytesInFlight + (isHere ? expected.bytes : bytes),
+    lastPlacement: last + 1,
+    reserved: isHere
+      ? reserved
+      : {
+          instances: reserved.instances + coming.instances,
+          bytes: reserved.bytes + coming.bytes,
+          instancesPerSecond: reserved.instancesPerSecond + coming.instances / expected.arrivesIn,
+          bytesPerSecond: reserved.bytesPerSecond + coming.bytes / expected.arrivesIn,
+        },
   });
 }

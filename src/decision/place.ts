@@ -21,7 +21,7 @@ export function place(
   if (ledger.unplacedStudy(studyUid, copy) === null) return { kind: 'gone' };
   // What it said counts only of the one that was chosen.
   const clean = verdict.backend !== null && holdings.held.get(verdict.backend) === 0;
-  const { alsoOn, waitsFor: _, ...decision } = verdict;
+  const { alsoOn, waitsFor: _, anyEligible: __, ...decision } = verdict;
   const assignment = ledger.decide({ studyUid, copy, at: now, policy, clean, ...decision });
   if (assignment === null) return { kind: 'waiting' };
   if (alsoOn !== null) {

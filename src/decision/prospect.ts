@@ -2,26 +2,35 @@ import { efficiency, partsOf, usualSize } from '../backends/model/service.ts';
 import type { EpochMs, StudySize } from '../study.ts';
 import type { Candidate } from './policy.ts';
 
-/** What one study may look forward to on one backend. */
-export interface Prospect {
+/** How a backend stands, whatever the study: what of a prospect need not be reckoned anew for each of many that wait. */
+export interface Standing {
   readonly candidate: Candidate;
-  /** Seconds from now until the study would be available there. Lower is better. */
-  readonly seconds: number;
-  /** Of equal seconds the smaller one is better: how far ahead the backend is booked. */
-  readonly booked: number;
-  /** A transfer of this study would begin at once. */
+  /** A transfer would begin at once. */
   readonly isFree: boolean;
-  /** The figures it comes from. */
   readonly secondsPerTransfer: number;
   readonly secondsPerInstance: number;
   readonly secondsPerByte: number;
   readonly efficiency: number;
   readonly busyLanes: number;
   readonly reservedLanes: number;
+  /** Seconds of work of one lane: what is still to come of the bound studies, and what is here of them. */
+  readonly reservedSeconds: number;
+  readonly aheadSeconds: number;
+  /** Lanes that are left to count with. */
+  readonly freeLanes: number;
+  /** Until a lane comes free, were none free now. */
   readonly backlogSeconds: number;
-  readonly ownSeconds: number;
   /** Seconds for which nothing has moved, where that counts against it; null: it does not. */
   readonly quietSeconds: number | null;
+}
+
+/** What comes of it for one study. */
+export interface Reckoning {
+  /** Seconds from now until the study would be available there. Lower is better. */
+  seconds: number;
+  /** Of equal seconds the smaller one is better: how far ahead the backend is booked. */
+  booked: number;
+  ownSeconds: number;
 }
 
 export interface ProspectOptions {
@@ -38,7 +47,7 @@ export interface ProspectOptions {
  */
 const imagesTogether = 20;
 /** What is reserved is spread over so many seconds at least: what comes all at once holds no lane for long. */
-const reservedSeconds = 5;
+const reservedSpread = 5;
 /** However much is reserved, so much of the lanes is left to count with: the arrivals it is reserved for are a guess. */
 const leastShare = 0.1;
 /**
@@ -47,22 +56,9 @@ const leastShare = 0.1;
  */
 const silence = { seconds: 3, times: 3, least: 0.001 };
 
-/**
- * When the study would be available there, by what is known now. Deliveries go out oldest first, so all that is bound goes before it;
- * what the bound studies will still bring takes its share of the lanes while it arrives. Three things can be the last to
- * be over, and the latest counts:
- *
- * - its own transfers, after a lane has come free, on as many lanes as it has parts;
- * - everything ahead of it, what arrives meanwhile, and itself, on all lanes together;
- * - the arrival of its last image, and that image's own way, which is longer the more of the lanes is reserved.
- */
-export function prospectOf(
-  size: StudySize,
-  candidate: Candidate,
-  now: EpochMs,
-  options: ProspectOptions,
-): Prospect {
-  const { lanes, weight, reserved, instancesInFlight, bytesInFlight, service } = candidate;
+/** How the backend stands now. */
+export function standingOf(candidate: Candidate, now: EpochMs, options: ProspectOptions): Standing {
+  const { lanes, reserved, instancesInFlight, bytesInFlight, service } = candidate;
   let { secondsPerTransfer: c, secondsPerInstance: o, secondsPerByte: s } = service;
   if (options.oneParameter) {
     s += (o * usualSize.instances) / usualSize.bytes;
@@ -74,7 +70,6 @@ export function prospectOf(
   const quiet = quietSeconds(candidate, now, { c, o, s }, usualG);
   const g = quiet === null ? usualG : usualG * Math.max(silence.least, quiet.expected / quiet.seconds);
 
-  const parts = Math.max(1, Math.ceil(partsOf(size)));
   const partsAhead = partsOf({ instances: instancesInFlight, bytes: bytesInFlight });
   const busyLanes = Math.max(candidate.busyLanes, Math.min(lanes, Math.ceil(partsAhead)));
   const ahead =
@@ -83,38 +78,53 @@ export function prospectOf(
   const reservedWork = (reserved.instances * perImage + reserved.bytes * s) / g;
   const reservedLanes = Math.min(
     (reserved.instancesPerSecond * perImage + reserved.bytesPerSecond * s) / g,
-    reservedWork / reservedSeconds,
+    reservedWork / reservedSpread,
   );
-  const carried = size.instances * o + size.bytes * s;
-  const own = (parts * c + carried) / g / weight;
-
-  const isFree = busyLanes < lanes && reservedLanes < lanes;
   const free = Math.max(leastShare * lanes, lanes - reservedLanes);
-  const width = Math.min(free, parts);
-  const backlog = ahead / free;
-  const coming = Math.min(reservedWork, reservedLanes * size.arrivesIn);
-  const booked = (ahead + coming + own) / lanes;
-  const last = (c + carried / Math.max(1, size.instances)) / g / weight / (free / lanes);
-  const seconds = Math.max(
-    (isFree ? 0 : backlog) + own / Math.max(width, leastShare),
-    booked,
-    size.arrivesIn + last,
-  );
   return {
     candidate,
-    seconds,
-    booked,
-    isFree,
+    isFree: busyLanes < lanes && reservedLanes < lanes,
     secondsPerTransfer: c,
     secondsPerInstance: o,
     secondsPerByte: s,
     efficiency: g,
     busyLanes,
     reservedLanes,
-    backlogSeconds: backlog,
-    ownSeconds: own,
+    reservedSeconds: reservedWork,
+    aheadSeconds: ahead,
+    freeLanes: free,
+    backlogSeconds: ahead / free,
     quietSeconds: quiet?.seconds ?? null,
   };
+}
+
+/**
+ * When the study would be available there, by what is known now. Deliveries go out oldest first, so all that is bound goes before it;
+ * what the bound studies will still bring takes its share of the lanes while it arrives. Three things can be the last to
+ * be over, and the latest counts:
+ *
+ * - its own transfers, after a lane has come free, on as many lanes as it has parts;
+ * - everything ahead of it, what arrives meanwhile, and itself, on all lanes together;
+ * - the arrival of its last image, and that image's own way, which is longer the more of the lanes is reserved.
+ *
+ * Written into what is given: a thousand small objects for each study that waits would be most of what a decision costs.
+ */
+export function reckon(size: StudySize, standing: Standing, into: Reckoning): void {
+  const { freeLanes, reservedLanes, efficiency: g, secondsPerTransfer: c } = standing;
+  const { lanes, weight } = standing.candidate;
+  const parts = Math.max(1, Math.ceil(partsOf(size)));
+  const carried = size.instances * standing.secondsPerInstance + size.bytes * standing.secondsPerByte;
+  const own = (parts * c + carried) / g / weight;
+  const width = Math.min(freeLanes, parts);
+  const coming = Math.min(standing.reservedSeconds, reservedLanes * size.arrivesIn);
+  const last = (c + carried / Math.max(1, size.instances)) / g / weight / (freeLanes / lanes);
+  into.ownSeconds = own;
+  into.booked = (standing.aheadSeconds + coming + own) / lanes;
+  into.seconds = Math.max(
+    (standing.isFree ? 0 : standing.backlogSeconds) + own / Math.max(width, leastShare),
+    into.booked,
+    size.arrivesIn + last,
+  );
 }
 
 /**
@@ -134,11 +144,4 @@ function quietSeconds(
   return expected > 0 && seconds > Math.max(silence.seconds, silence.times * expected)
     ? { seconds, expected }
     : null;
-}
-
-/** Whether the first is the better place: sooner, then less booked, then left alone for longer. */
-export function isBetter(a: Prospect, b: Prospect): boolean {
-  if (a.seconds !== b.seconds) return a.seconds < b.seconds;
-  if (a.booked !== b.booked) return a.booked < b.booked;
-  return a.candidate.lastPlacement < b.candidate.lastPlacement;
 }

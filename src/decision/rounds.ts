@@ -181,7 +181,7 @@ export function createRounds(options: RoundsOptions): Rounds {
       }
       one.keptReason = verdict.reason;
     }
-    if (verdict.considered.some(({ score }) => score !== null)) return;
+    if (verdict.anyEligible) return;
     queue.setAside(one, now);
     if (round !== null) round.left++;
     sayWaiting(verdict.reason);

@@ -13,12 +13,13 @@ const report = z.object({
 /** Backends that differ, more than they can do at first, and one that becomes slow: each part of the policy has something to do. */
 const scenario = `
 about: Every part has work.
-duration: 8 min
+duration: 12 min
 arrivals: { load: 0.5, crowds: [{ at: 2 min, for: 30 s, factor: 3 }] }
 backends:
   - { name: fast, perInstance: 5 ms, rate: 80 MB/s }
   - { name: images, perInstance: 80 ms, rate: 80 MB/s }
   - { name: line, perInstance: 8 ms, rate: 5 MB/s }
+  - { name: lame, perInstance: 400 ms, rate: 8 MB/s }
   - { name: turns, count: 2, spread: 2 }
 events:
   - { what: slow, at: 3 min, of: [fast], factor: 0.1 }

@@ -82,15 +82,12 @@ export function registerReplay(program: Command, context: CliContext): void {
       const to = options.to ?? Date.now();
       const span = { from: options.from ?? to - dayMs, to };
       if (span.from >= span.to) throw new UserError('--from must be before --to.');
+      const known = [...policyNames, ...ablations];
+      const asked = (options.policy ?? ['expected-completion']).map((one) => oneOf(known, one, 'policy'));
       const trace = read(file, span);
       const topology = topologyOf(context);
       const order = options.order ?? topology?.routing.order ?? 'fifo';
-      const asked = options.policy ?? ['expected-completion'];
-      const known = [...policyNames, ...ablations];
-      const names = policiesFor(
-        trace,
-        asked.map((one) => oneOf(known, one, 'policy')),
-      );
+      const names = policiesFor(trace, asked);
       const report = replay({
         span,
         trace,
@@ -155,6 +152,7 @@ function settingsOf({ routing }: Topology) {
   const { batch, settleMs, stallMs, rebindAfterMs, transferTimeout } = routing;
   return {
     chunk: batch,
+    gatherSeconds: batch.gatherMs / 1000,
     settleSeconds: settleMs / 1000,
     stallSeconds: stallMs / 1000,
     rebindAfterSeconds: rebindAfterMs === null ? Number.POSITIVE_INFINITY : rebindAfterMs / 1000,

@@ -1,6 +1,7 @@
 import type { EpochMs, StudySize, StudyToPlace } from '../../study.ts';
+import { createFields, type Field } from '../field.ts';
 import { type Candidate, type Choice, mostConsidered, type Policy, type Score } from '../policy.ts';
-import { isBetter, type Prospect, prospectOf } from '../prospect.ts';
+import { type Reckoning, reckon, type Standing } from '../prospect.ts';
 import { uniform } from '../uniform.ts';
 
 /** What may be switched off, to see what it is good for. */
@@ -49,93 +50,91 @@ export const expectedCompletion: Policy = expectedCompletionWith({});
 /** The same with parts of it changed or switched off. */
 export function expectedCompletionWith(changes: Partial<ExpectedCompletionOptions>): Policy {
   const options = { ...usual, ...changes };
+  const fieldOf = createFields(options);
   return {
     name: 'expected-completion',
-    choose: (study, candidates, now) => choose(study, candidates, now, options),
+    choose(study, candidates, now) {
+      const { instances, bytes } = study;
+      const size = options.size === 'expected' ? study.expected : { instances, bytes, arrivesIn: 0 };
+      return choose(study, size, fieldOf(size, candidates, now), now, options);
+    },
   };
 }
 
 function choose(
   study: StudyToPlace,
-  candidates: readonly Candidate[],
+  size: StudySize,
+  field: Field,
   now: EpochMs,
   options: ExpectedCompletionOptions,
 ): Choice {
-  const { instances, bytes } = study;
-  const size = options.size === 'expected' ? study.expected : { instances, bytes, arrivesIn: 0 };
-  const prospects = candidates.map((candidate) => prospectOf(size, candidate, now, options));
-  const best = bestOf(prospects);
-  if (best === null) throw new RangeError('a policy was asked to choose among no backends');
+  const best = field.standings[field.best];
+  if (best === undefined) throw new RangeError('a policy was asked to choose among no backends');
 
-  const untried = options.exploration ? trialOf(study, size, prospects, best, now) : null;
-  if (untried !== null) {
+  const untried = options.exploration ? trialOf(study, size, field, now) : -1;
+  const tried = field.standings[untried];
+  if (tried !== undefined) {
     const why =
-      untried.candidate.service.sampledAt === null
+      tried.candidate.service.sampledAt === null
         ? 'nothing is known yet of its speed'
         : 'nothing was sent there for two minutes';
-    return placed(untried, `a small study to try it with: ${why}`, prospects, best, size);
+    return placed(untried, `a small study to try it with: ${why}`, field, size);
   }
   if (best.isFree || !options.lateBinding) {
-    return placed(best, 'expected to be available there soonest', prospects, best, size);
+    return placed(field.best, 'expected to be available there soonest', field, size);
   }
-  const free = bestOf(prospects.filter((prospect) => prospect.isFree));
-  const after = ({ seconds }: Prospect): number => seconds - size.arrivesIn;
-  if (free !== null && after(free) <= options.hysteresis * after(best)) {
+  const after = (index: number): number => (field.seconds[index] ?? Number.NaN) - size.arrivesIn;
+  if (field.bestFree !== -1 && after(field.bestFree) <= options.hysteresis * after(field.best)) {
     const reason = `a lane is free there, and waiting for ${best.candidate.backend} would gain little`;
-    return placed(free, reason, prospects, best, size);
+    return placed(field.bestFree, reason, field, size);
   }
-  return {
-    kind: 'wait',
-    backend: options.virtualPlaces ? best.candidate.backend : null,
-    // No backend is named: which one it is may change with every transfer that ends, and each reason is kept for each study.
-    reason:
-      free === null
-        ? 'waits for a free lane: every backend has its lanes full'
-        : 'waits for a free lane of a faster backend: even so it is available there sooner than where a lane is free now',
-    scores: scoresOf(prospects, size, best, best, 'wait'),
-  };
+  return withScores(
+    {
+      kind: 'wait',
+      backend: options.virtualPlaces ? best.candidate.backend : null,
+      // No backend is named: which one it is may change with every transfer that ends, and each reason is kept for each study.
+      reason:
+        field.bestFree === -1
+          ? 'waits for a free lane: every backend has its lanes full'
+          : 'waits for a free lane of a faster backend: even so it is available there sooner than where a lane is free now',
+    },
+    shownOf(field, field.best),
+    size,
+  );
 }
 
-function placed(
-  chosen: Prospect,
-  reason: string,
-  prospects: readonly Prospect[],
-  best: Prospect,
-  size: StudySize,
-): Choice {
-  const { backend } = chosen.candidate;
-  return { kind: 'place', backend, reason, scores: scoresOf(prospects, size, best, chosen, 'place') };
-}
-
-function bestOf(prospects: readonly Prospect[]): Prospect | null {
-  let best: Prospect | null = null;
-  for (const prospect of prospects) if (best === null || isBetter(prospect, best)) best = prospect;
-  return best;
+function placed(chosen: number, reason: string, field: Field, size: StudySize): Choice {
+  const backend = field.standings[chosen]?.candidate.backend ?? '';
+  return withScores({ kind: 'place', backend, reason }, shownOf(field, chosen), size);
 }
 
 /**
- * The backend this study should be used to find out about; null: none. A backend that was slow is avoided, so without this nobody would
- * ever see that it has recovered.
+ * The number of the backend this study should be used to find out about; -1: none. A backend that was slow is avoided, so without this
+ * nobody would ever see that it has recovered.
  */
 function trialOf(
   { studyUid }: StudyToPlace,
   size: StudySize,
-  prospects: readonly Prospect[],
-  best: Prospect,
+  { standings, seconds, best }: Field,
   now: EpochMs,
-): Prospect | null {
+): number {
   if (size.instances > trial.instances || size.bytes > trial.bytes || size.arrivesIn > trial.arrivesIn) {
-    return null;
+    return -1;
   }
-  const untried = prospects.filter(
-    ({ candidate, isFree, seconds }) =>
-      isFree && isUntried(candidate, now) && seconds <= best.seconds + trial.seconds,
-  );
+  const latest = (seconds[best] ?? 0) + trial.seconds;
+  let oldest = -1;
+  let oldestPlacement = Number.POSITIVE_INFINITY;
+  for (let index = 0; index < standings.length; index++) {
+    const standing = standings[index];
+    if (standing === undefined || !standing.isFree || !isUntried(standing.candidate, now)) continue;
+    if (!((seconds[index] ?? Number.NaN) <= latest)) continue;
+    const { lastPlacement } = standing.candidate;
+    if (oldest !== -1 && lastPlacement >= oldestPlacement) continue;
+    oldest = index;
+    oldestPlacement = lastPlacement;
+  }
   // Drawn from the study's UID and not from chance: the same study among the same backends meets the same decision.
-  if (untried.length === 0 || uniform(studyUid, 'trial') >= trialShare) return null;
-  return untried.reduce((oldest, one) =>
-    one.candidate.lastPlacement < oldest.candidate.lastPlacement ? one : oldest,
-  );
+  return oldest === -1 || uniform(studyUid, 'trial') >= trialShare ? -1 : oldest;
 }
 
 /** Nothing was heard of it for long, and nothing is on its way there: one study at a time. */
@@ -144,40 +143,70 @@ function isUntried({ service, studiesInFlight, busyLanes, reserved }: Candidate,
   return isStale && studiesInFlight === 0 && busyLanes === 0 && reserved.instances <= 0;
 }
 
-function scoresOf(
-  prospects: readonly Prospect[],
+/** Those that are scored, and who of them was the best and who the chosen one. */
+interface Shown {
+  readonly standings: readonly Standing[];
+  readonly best: Standing | undefined;
+  readonly chosen: Standing | undefined;
+}
+
+function shownOf(field: Field, chosen: number): Shown {
+  const { standings, best } = field;
+  const ends = { best: standings[best], chosen: standings[chosen] };
+  if (standings.length <= mostConsidered) return { ...ends, standings: standings.slice() };
+  const kept = [...new Set([chosen, ...field.first(scored)])];
+  return { ...ends, standings: kept.flatMap((index) => standings[index] ?? []) };
+}
+
+/** The scores are made when they are asked for: most decisions are to go on waiting, and nobody reads why. */
+function withScores<C extends Omit<Choice, 'scores'>>(
+  choice: C,
+  shown: Shown,
   size: StudySize,
-  best: Prospect,
-  chosen: Prospect,
+): C & Pick<Choice, 'scores'> {
+  let scores: readonly Score[] | null = null;
+  return {
+    ...choice,
+    get scores() {
+      scores ??= scoresOf(shown, size, choice.kind);
+      return scores;
+    },
+  };
+}
+
+/** A standing with what it comes to for the study. */
+type Prospect = Standing & Reckoning;
+
+function scoresOf(
+  { standings, best, chosen }: Shown,
+  size: StudySize,
   kind: Choice['kind'],
 ): readonly Score[] {
-  const kept =
-    prospects.length <= mostConsidered ? prospects : new Set([chosen, ...firstOf(prospects, scored)]);
-  return [...kept].map((prospect) => ({
-    backend: prospect.candidate.backend,
-    score: prospect.seconds,
-    inputs: inputsOf(prospect, size),
-    passedOver: passedOver(prospect, best, chosen, kind),
-  }));
+  const prospectOf = (standing: Standing): Prospect => {
+    const prospect = { ...standing, seconds: 0, booked: 0, ownSeconds: 0 };
+    reckon(size, standing, prospect);
+    return prospect;
+  };
+  const soonest = chosen === undefined ? Number.NaN : prospectOf(chosen).seconds;
+  return standings.map((standing) => {
+    const prospect = prospectOf(standing);
+    const isChosen = standing === chosen && kind === 'place';
+    const isAwaited = standing === best && kind === 'wait';
+    return {
+      backend: standing.candidate.backend,
+      score: prospect.seconds,
+      inputs: inputsOf(prospect, size),
+      passedOver: isChosen
+        ? null
+        : isAwaited
+          ? 'the one it waits for: no free lane now'
+          : passedOver(prospect, soonest),
+    };
+  });
 }
 
-/** The best so many, in no order. One pass; sorting a thousand for each study would be most of a decision. */
-function firstOf(prospects: readonly Prospect[], count: number): readonly Prospect[] {
-  const kept: Prospect[] = [];
-  for (const prospect of prospects) {
-    const last = kept.at(-1);
-    if (kept.length >= count && last !== undefined && !isBetter(prospect, last)) continue;
-    const at = kept.findIndex((one) => isBetter(prospect, one));
-    kept.splice(at === -1 ? kept.length : at, 0, prospect);
-    if (kept.length > count) kept.pop();
-  }
-  return kept;
-}
-
-function passedOver(one: Prospect, best: Prospect, chosen: Prospect, kind: Choice['kind']): string | null {
-  if (one === chosen && kind === 'place') return null;
-  if (one === best && kind === 'wait') return 'the one it waits for: no free lane now';
-  const later = one.seconds - chosen.seconds;
+function passedOver(one: Prospect, soonest: number): string {
+  const later = one.seconds - soonest;
   // Also where both are out of all measure, and the difference of the two is no number.
   if (!(Math.abs(later) > 0)) return 'equal, and more booked or used more recently';
   const when = `available ${figure(Math.abs(later))} s ${later < 0 ? 'sooner' : 'later'}`;

@@ -1,0 +1,88 @@
+import type { EpochMs, StudySize } from '../study.ts';
+import type { Candidate } from './policy.ts';
+import { type ProspectOptions, type Reckoning, reckon, type Standing, standingOf } from './prospect.ts';
+
+/** What one study may look forward to on each of the candidates, which are numbered in the order given. */
+export interface Field {
+  readonly standings: readonly Standing[];
+  readonly seconds: ArrayLike<number>;
+  /** The best of all; -1: there are none. */
+  readonly best: number;
+  /** The best of those with a free lane; -1: none has one. */
+  readonly bestFree: number;
+  /** The numbers of the best so many, in no order. */
+  first(count: number): readonly number[];
+}
+
+/**
+ * Reckons fields. What it returns is good until it is asked the next time: the figures stand in the same place again. How a candidate
+ * stands is kept from one study to the next, since candidates are copied when they change and a round asks about one moment: of
+ * a thousand, one has changed since the study before.
+ */
+export function createFields(
+  options: ProspectOptions,
+): (size: StudySize, candidates: readonly Candidate[], now: EpochMs) => Field {
+  let standings: Standing[] = [];
+  let at: EpochMs = Number.NaN;
+  let seconds = new Float64Array(0);
+  let booked = new Float64Array(0);
+  const one: Reckoning = { seconds: 0, booked: 0, ownSeconds: 0 };
+
+  function stand(candidates: readonly Candidate[], now: EpochMs): void {
+    const isKept = now === at && standings.length === candidates.length;
+    if (!isKept) standings = new Array<Standing>(candidates.length);
+    at = now;
+    for (let index = 0; index < candidates.length; index++) {
+      const candidate = candidates[index];
+      if (candidate === undefined || standings[index]?.candidate === candidate) continue;
+      standings[index] = standingOf(candidate, now, options);
+    }
+    if (seconds.length >= candidates.length) return;
+    seconds = new Float64Array(candidates.length);
+    booked = new Float64Array(candidates.length);
+  }
+
+  /** Whether the first is the better place: sooner, then less booked, then left alone for longer. */
+  function isBetter(a: number, b: number): boolean {
+    const secondsA = seconds[a] ?? 0;
+    const secondsB = seconds[b] ?? 0;
+    if (secondsA !== secondsB) return secondsA < secondsB;
+    const bookedA = booked[a] ?? 0;
+    const bookedB = booked[b] ?? 0;
+    if (bookedA !== bookedB) return bookedA < bookedB;
+    return lastPlacementOf(a) < lastPlacementOf(b);
+  }
+
+  function lastPlacementOf(index: number): number {
+    return standings[index]?.candidate.lastPlacement ?? 0;
+  }
+
+  /** One pass; sorting a thousand for each study would be most of a decision. */
+  function first(count: number): readonly number[] {
+    const kept: number[] = [];
+    for (let index = 0; index < standings.length; index++) {
+      const last = kept.at(-1);
+      if (kept.length >= count && last !== undefined && !isBetter(index, last)) continue;
+      const place = kept.findIndex((other) => isBetter(index, other));
+      kept.splice(place === -1 ? kept.length : place, 0, index);
+      if (kept.length > count) kept.pop();
+    }
+    return kept;
+  }
+
+  return (size, candidates, now) => {
+    stand(candidates, now);
+    let best = -1;
+    let bestFree = -1;
+    for (let index = 0; index < standings.length; index++) {
+      const standing = standings[index];
+      if (standing === undefined) continue;
+      reckon(size, standing, one);
+      seconds[index] = one.seconds;
+      booked[index] = one.booked;
+      if (best === -1 || isBetter(index, best)) best = index;
+      if (standing.isFree && (bestFree === -1 || isBetter(index, bestFree))) bestFree = index;
+    }
+    return { standings, seconds, best, bestFree, first };
+  };
+}
