@@ -30,7 +30,7 @@ export function createFields(
 
   function stand(candidates: readonly Candidate[], now: EpochMs): void {
     const isKept = now === at && standings.length === candidates.length;
-    if (!isKept) standings = new Array<Standing>(candidates.length);
+    if (!isKept) standings = [];
     at = now;
     for (let index = 0; index < candidates.length; index++) {
       const candidate = candidates[index];

@@ -83,7 +83,8 @@ export function standingOf(candidate: Candidate, now: EpochMs, options: Prospect
   const free = Math.max(leastShare * lanes, lanes - reservedLanes);
   return {
     candidate,
-    isFree: busyLanes < lanes && reservedLanes < lanes,
+    // Whatever is reserved: what has not arrived holds no lane.
+    isFree: busyLanes < lanes,
     secondsPerTransfer: c,
     secondsPerInstance: o,
     secondsPerByte: s,
@@ -93,15 +94,16 @@ export function standingOf(candidate: Candidate, now: EpochMs, options: Prospect
     reservedSeconds: reservedWork,
     aheadSeconds: ahead,
     freeLanes: free,
-    backlogSeconds: ahead / free,
+    backlogSeconds: Math.min(ahead / free, (ahead + reservedWork) / lanes),
     quietSeconds: quiet?.seconds ?? null,
   };
 }
 
 /**
  * When the study would be available there, by what is known now. Deliveries go out oldest first, so all that is bound goes before it;
- * what the bound studies will still bring takes its share of the lanes while it arrives. Three things can be the last to
- * be over, and the latest counts:
+ * what the bound studies will still bring takes its share of the lanes while it arrives, and no longer: taking it off the lanes for ever was
+ * rejected, since a backend that is promised more than it can do in these seconds then looked ten times slower than it is, and large
+ * studies went where they took minutes. Three things can be the last to be over, and the latest counts:
  *
  * - its own transfers, after a lane has come free, on as many lanes as it has parts;
  * - everything ahead of it, what arrives meanwhile, and itself, on all lanes together;
@@ -115,16 +117,14 @@ export function reckon(size: StudySize, standing: Standing, into: Reckoning): vo
   const parts = Math.max(1, Math.ceil(partsOf(size)));
   const carried = size.instances * standing.secondsPerInstance + size.bytes * standing.secondsPerByte;
   const own = (parts * c + carried) / g / weight;
-  const width = Math.min(freeLanes, parts);
+  const before = standing.isFree ? 0 : standing.aheadSeconds;
+  const whileArriving = before / freeLanes + own / Math.min(freeLanes, parts);
+  const afterwards = (before + standing.reservedSeconds) / lanes + own / Math.min(lanes, parts);
   const coming = Math.min(standing.reservedSeconds, reservedLanes * size.arrivesIn);
   const last = (c + carried / Math.max(1, size.instances)) / g / weight / (freeLanes / lanes);
   into.ownSeconds = own;
   into.booked = (standing.aheadSeconds + coming + own) / lanes;
-  into.seconds = Math.max(
-    (standing.isFree ? 0 : standing.backlogSeconds) + own / Math.max(width, leastShare),
-    into.booked,
-    size.arrivesIn + last,
-  );
+  into.seconds = Math.max(Math.min(whileArriving, afterwards), into.booked, size.arrivesIn + last);
 }
 
 /**

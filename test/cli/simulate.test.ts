@@ -58,7 +58,7 @@ test('each part of the policy can be left out, has a row of its own, and makes a
   const { rows } = report.parse(JSON.parse(ran.out));
   expect(rows.map(({ policy }) => policy)).toEqual([...names, 'lower bound']);
   expect(rows.every(({ lost, splits }) => lost === 0 && splits === 0)).toBe(true);
-  const [whole, ...others] = rows.slice(0, -1).map(({ policy: _, ...figures }) => JSON.stringify(figures));
+  const [whole, ...others] = rows.slice(0, -1).map((row) => JSON.stringify({ ...row, policy: '' }));
   expect(others.filter((figures) => figures === whole)).toEqual([]);
 });
 

@@ -150,7 +150,33 @@ describe('lanes', () => {
     const light = candidate('light', { service: measured(1), reserved: reserved(0.2) });
     const heavy = candidate('heavy', { service: measured(1), reserved: reserved(1.8) });
     expect(chosen(choose(whole(), heavy, light))).toBe('light');
-    expect(choose(whole(), candidate('full', { reserved: reserved(2.1) })).kind).toBe('wait');
+    expect(chosen(choose(whole(), candidate('full', { reserved: reserved(2.1) })))).toBe('full');
+  });
+
+  test('what is still to come takes lanes for as long as it comes, and not for ever', () => {
+    const inAMinute = (lanes: number) => {
+      const perSecond = lanes / (prior.secondsPerInstance + 0.5e6 * prior.secondsPerByte);
+      return {
+        instances: perSecond * 60,
+        bytes: perSecond * 30e6,
+        instancesPerSecond: perSecond,
+        bytesPerSecond: perSecond * 0.5e6,
+      };
+    };
+    const large = whole({
+      instances: 4000,
+      bytes: 2e9,
+      expected: { instances: 4000, bytes: 2e9, arrivesIn: 0 },
+    });
+    const on = (lanes: number) =>
+      seconds(choose(large, candidate('a', { service: measured(1), reserved: inAMinute(lanes) })), 'a');
+    const alone = on(0);
+    expect(on(1)).toBeGreaterThan(alone + 20);
+    // A minute of all lanes is a minute, and a little more of it makes no cliff.
+    for (const lanes of [1.9, 2, 2.1]) {
+      expect(on(lanes)).toBeGreaterThan(alone + 50);
+      expect(on(lanes)).toBeLessThan(alone + 70);
+    }
   });
 
   test('a large study may use all lanes, a small one only one', () => {
