@@ -37,7 +37,7 @@ if (options.help) {
                               [--hooks 100] [--pace 300] [--calls 100] [--repeats 3] [--save FILE] [--json]
   --instances: on the front when the service starts; every second study is bound already
   --rows: of history in the ledger
-  --measured: images whose proofs are timed in each run; the side with an empty ledger has so many on the front, and what the lanes hold
+  --measured: images whose proofs are timed in each run, and half as many paced; the side with an empty ledger has just what that takes
   --hooks: images a second that arrive meanwhile
   --pace: images a second that the front sends while answers to hooks are timed, about what a real one does; rates are taken without
   --calls: of each kind to the admin API, in the first repeat
