@@ -8,6 +8,7 @@ import { makeFiles } from './balance/replay.ts';
 import { reportOf, type ScenarioReport, tableOf } from './balance/report.ts';
 import { type Run, runOnce } from './balance/run.ts';
 import { machine } from './support/figures.ts';
+import { whole } from './support/options.ts';
 import { goFirst } from './support/priority.ts';
 
 /**
@@ -37,9 +38,9 @@ if (options.help) {
   scenarios: ${liveNames().join(', ')}, or a file as of dde simulate with speeds that this machine can feed`);
   process.exit(0);
 }
-const repeats = count('repeats', options.repeats);
-const studies = count('studies', options.studies);
-const seed = count('seed', options.seed);
+const repeats = whole('repeats', options.repeats);
+const studies = whole('studies', options.studies);
+const seed = whole('seed', options.seed);
 const policies = options.policy.map(parsePolicy);
 const scenarios = options.scenario.includes('all') ? liveNames() : options.scenario;
 const cases = scenarios.map((name) => liveCase(name, studies, seed));
@@ -91,13 +92,6 @@ async function compare(live: LiveCase): Promise<ScenarioReport> {
       model: modelOf(live, policy),
     })),
   );
-}
-
-function count(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1)
-    throw new Error(`--${name} must be a whole number from 1, not ${text}`);
-  return value;
 }
 
 function say(line: string): void {

@@ -9,6 +9,7 @@ import { startModalities } from './modality/modalities.ts';
 import { type CellResult, tableOf } from './modality/report.ts';
 import { type Run, runOnce, startTargets, type TargetName, targets } from './modality/run.ts';
 import { machine, today } from './support/figures.ts';
+import { isNagleOff, whole } from './support/options.ts';
 import { goFirst } from './support/priority.ts';
 
 /**
@@ -46,7 +47,7 @@ const cells: Cell[] = options.image.map(imageNamed).flatMap((image) =>
       options.associations.map((text) => ({
         image,
         speed,
-        noDelay: isOff(nagle),
+        noDelay: isNagleOff(nagle),
         associations: whole('associations', text),
       })),
     ),
@@ -95,18 +96,6 @@ checked in every run: every image where it belongs with the content that was sen
 } finally {
   endFirst?.();
   closeRoot();
-}
-
-function isOff(text: string): boolean {
-  if (text === 'off' || text === 'on') return text === 'off';
-  throw new Error(`--nagle must be off or on, not ${text}`);
-}
-
-function whole(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1)
-    throw new Error(`--${name} must be a whole number from 1, not ${text}`);
-  return value;
 }
 
 function say(line: string): void {

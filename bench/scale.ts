@@ -9,6 +9,7 @@ import { type Sides, tableOf, verdictsOf } from './scale/report.ts';
 import { frontName, startRig } from './scale/rig.ts';
 import { runOnce, type ScaleRun, type Side } from './scale/run.ts';
 import { machine, today } from './support/figures.ts';
+import { whole } from './support/options.ts';
 import { goFirst } from './support/priority.ts';
 
 /**
@@ -125,13 +126,6 @@ ${tableOf(sides)}`);
 } finally {
   endFirst?.();
   closeRoot();
-}
-
-function whole(name: string, text: string): number {
-  const number = Number(text);
-  if (!Number.isInteger(number) || number < 1)
-    throw new RangeError(`--${name} must be a whole number from 1, not ${text}`);
-  return number;
 }
 
 /** Beside the result, which may be JSON. */

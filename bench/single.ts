@@ -8,6 +8,7 @@ import { modeNamed, modes } from './single/modes.ts';
 import { tableOf } from './single/report.ts';
 import { type ModeFigures, runMode } from './single/run.ts';
 import { machine, today } from './support/figures.ts';
+import { whole } from './support/options.ts';
 import { goFirst } from './support/priority.ts';
 import { contenderNamed } from './throughput/contenders.ts';
 
@@ -79,13 +80,6 @@ from an image's acknowledgement until a backend answers that it has it, asked ev
 } finally {
   endFirst?.();
   closeRoot();
-}
-
-function whole(name: string, text: string, least = 1): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < least)
-    throw new Error(`--${name} must be a whole number from ${least}, not ${text}`);
-  return value;
 }
 
 function say(line: string): void {

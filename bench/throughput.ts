@@ -5,6 +5,7 @@ import { warmService } from '../src/farm/service-command.ts';
 import { orthancVersion } from '../test/support/orthanc-process.ts';
 import { openTempRoot } from '../test/support/temp.ts';
 import { machine, today } from './support/figures.ts';
+import { isNagleOff, whole } from './support/options.ts';
 import { goFirst } from './support/priority.ts';
 import { type Cell, type CellResult, type CellRuns, type Run, shareOf, titleOf } from './throughput/cell.ts';
 import type { Contender, Rig } from './throughput/contenders/contender.ts';
@@ -46,7 +47,7 @@ const cells: Cell[] = options.workload.map(workloadNamed).flatMap((workload) =>
     options.associations.map((text) => ({
       workload,
       associations: whole('associations', text),
-      noDelay: isOff(nagle),
+      noDelay: isNagleOff(nagle),
     })),
   ),
 );
@@ -112,18 +113,6 @@ async function measure(cell: Cell): Promise<CellRuns[]> {
     }
   }
   return taking.map((contender) => ({ contender: contender.name, runs: runs.get(contender) ?? [] }));
-}
-
-function isOff(text: string): boolean {
-  if (text === 'off' || text === 'on') return text === 'off';
-  throw new Error(`--nagle must be off or on, not ${text}`);
-}
-
-function whole(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1)
-    throw new Error(`--${name} must be a whole number from 1, not ${text}`);
-  return value;
 }
 
 function say(line: string): void {

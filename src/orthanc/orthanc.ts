@@ -66,10 +66,6 @@ export type FileState = 'intact' | 'damaged' | 'absent';
 
 export type UploadStatus = 'Success' | 'AlreadyStored';
 
-/**
- * One Orthanc's REST API, the part this project needs. All methods throw `OrthancError`. What only asks is asked once more on a new
- * connection when the kept-alive one turned out to be closed; nothing else is retried here.
- */
 /** The file of an instance. */
 export interface HeldFile {
   readonly bytes: number;
@@ -77,6 +73,10 @@ export interface HeldFile {
   readonly md5: string;
 }
 
+/**
+ * One Orthanc's REST API, the part this project needs. All methods throw `OrthancError`. What only asks is asked once more on a new
+ * connection when the kept-alive one turned out to be closed; nothing else is retried here.
+ */
 export interface Orthanc {
   readonly name: string;
   system(options?: CallOptions): Promise<SystemInfo>;

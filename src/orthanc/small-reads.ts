@@ -77,8 +77,15 @@ export class SmallReads {
       try {
         return await this.on(rested ?? this.connect(), run);
       } catch (error) {
-        // The other side closed it while it rested, just as the first question went out.
-        if (rested === undefined || run.given !== null || run.answered > 0 || this.closed) throw error;
+        // What `understand` says of an answer stands. Otherwise the other side closed it while it rested, just as the first question went out.
+        if (
+          error instanceof OrthancError ||
+          rested === undefined ||
+          run.given !== null ||
+          run.answered > 0 ||
+          this.closed
+        )
+          throw error;
         return await this.on(this.connect(), run);
       }
     } catch (error) {

@@ -157,6 +157,15 @@ describe('an Orthanc that fails', () => {
     const asking = clientAt(server.url);
     for (let round = 0; round < 3; round++) expect((await asking.md5s(['a'])).get('a')).toBe(md5);
     expect(server.requests).toHaveLength(5);
+    const refusal = 'HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n';
+    await using refusing = await scripted((_request, served) =>
+      served === 0 ? `HTTP/1.1 200 OK\r\nContent-Length: ${md5.length}\r\n\r\n${md5}` : refusal,
+    );
+    const refused = clientAt(refusing.url);
+    await refused.md5s(['a']);
+    await expect(refused.md5s(['a'])).rejects.toMatchObject({ code: 'server-error' });
+    expect(refusing.requests, 'an answer was given: it is not asked for again').toHaveLength(2);
+    refused.close();
     await using broken = await scripted(() => null);
     const failing = clientAt(broken.url);
     await expect(failing.md5s(['a', 'b'])).rejects.toMatchObject({ code: 'unreachable' });
