@@ -1,11 +1,29 @@
 import { isIP } from 'node:net';
-import type { RequestHandler } from 'express';
+import type { RequestHandler, Response } from 'express';
 import { bearerMatches } from '../intake/token.ts';
 import type { ServiceConfig } from '../topology/topology.ts';
 import { Problem } from './problems.ts';
 
-/** Who asks, for the audit trail: the name of the one token there is. */
-export const tokenName = 'admin';
+/** What a caller may do; each may what those before it may. */
+export const roles = ['view', 'operate', 'admin'] as const;
+export type Role = (typeof roles)[number];
+
+/** Who asks, for the audit trail, and what they may. */
+export interface Caller {
+  readonly name: string;
+  readonly role: Role;
+}
+
+/** The caller whom a request was let through for. */
+export function callerOf({ locals }: Response): Caller {
+  const caller: unknown = locals['caller'];
+  if (!isCaller(caller)) throw new Error('a route that needs a caller stands before the guard');
+  return caller;
+}
+
+function isCaller(value: unknown): value is Caller {
+  return typeof value === 'object' && value !== null && 'name' in value && 'role' in value;
+}
 
 /**
  * Lets through what carries `Authorization: Bearer <token>`.
@@ -14,9 +32,10 @@ export const tokenName = 'admin';
  */
 export function requireToken(token: string): RequestHandler {
   if (token.trim() === '') throw new Error('the admin token is empty');
-  return (request, _response, next) => {
+  return (request, response, next) => {
     const header = request.headers.authorization;
     if (bearerMatches(header, token)) {
+      response.locals['caller'] = { name: 'admin', role: 'admin' } satisfies Caller;
       next();
       return;
     }

@@ -32,6 +32,7 @@ function operation(route: Route): Record<string, unknown> {
   const problems = { 400: 'The request is not valid', 401: 'The admin token is needed', ...route.problems };
   return {
     summary: route.summary,
+    'x-role': route.role,
     operationId: operationId(route),
     parameters: [...parameters(route.params, 'path'), ...parameters(route.query, 'query')],
     ...requestBody(route),

@@ -1,8 +1,9 @@
 import express, { type Request, type RequestHandler, type Router } from 'express';
 import type { z } from 'zod';
+import { type Caller, callerOf, type Role } from './guard.ts';
 import { invalid, Problem } from './problems.ts';
 
-export type Method = 'get' | 'patch' | 'post' | 'delete';
+export type Method = 'get' | 'patch' | 'post' | 'put' | 'delete';
 
 /** What a route takes and gives, for checking and for the description. Parts that are absent must be empty in the request. */
 export interface RouteSpec<
@@ -15,6 +16,8 @@ export interface RouteSpec<
   /** As express has it: `/api/v1/studies/:uid`. */
   readonly path: string;
   readonly summary: string;
+  /** Who may; by default everybody may look, and who operates may change. */
+  readonly role?: Role;
   readonly params?: P;
   readonly query?: Q;
   readonly body?: B;
@@ -28,6 +31,7 @@ export interface RouteSpec<
     query: z.output<Q>;
     body: z.output<B>;
     signal: AbortSignal;
+    caller: Caller;
   }): z.output<A> | Promise<z.output<A>>;
 }
 
@@ -36,6 +40,7 @@ export interface Route {
   readonly method: Method;
   readonly path: string;
   readonly summary: string;
+  readonly role: Role;
   readonly params: z.ZodType | null;
   readonly query: z.ZodType | null;
   readonly body: z.ZodType | null;
@@ -63,13 +68,20 @@ export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
       spec.body,
       spec.body === undefined ? undefined : bodyOf(request, spec.bodyOptional === true),
     );
-    const answer = await spec.handle({ params, query, body, signal: goneSignal(request) });
+    const answer = await spec.handle({
+      params,
+      query,
+      body,
+      signal: goneSignal(request),
+      caller: callerOf(response),
+    });
     response.set('Cache-Control', 'no-store').json(answer);
   };
   return {
     method: spec.method,
     path: spec.path,
     summary: spec.summary,
+    role: spec.role ?? defaultRole(spec.method),
     params: spec.params ?? null,
     query: spec.query ?? null,
     body: spec.body ?? null,
@@ -80,6 +92,10 @@ export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
     problems: spec.problems ?? {},
     handlers: spec.body === undefined ? [run] : [json, run],
   };
+}
+
+export function defaultRole(method: Method): Role {
+  return method === 'get' ? 'view' : 'operate';
 }
 
 /** Mounts routes, and answers 405 for their paths with another method. */

@@ -63,6 +63,7 @@ export function backupRoutes({
       method: 'get',
       path: '/api/v1/backup',
       summary: 'A whole copy of the ledger, an SQLite database, made while everything goes on',
+      role: 'admin',
       params: null,
       query: null,
       body: null,

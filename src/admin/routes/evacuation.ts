@@ -1,6 +1,5 @@
 import type { AdminDeps } from '../deps.ts';
 import { evacuationAnswer, evacuationBody } from '../failover-schemas.ts';
-import { tokenName } from '../guard.ts';
 import { presentEvacuation } from '../present-failover.ts';
 import { notHere, Problem } from '../problems.ts';
 import { type Route, route } from '../route.ts';
@@ -54,7 +53,7 @@ export function evacuationRoutes({
         409: 'There is no other backend for its studies',
         501: 'This service has no evacuator',
       },
-      handle: ({ params: { name }, body }) => {
+      handle: ({ params: { name }, body, caller }) => {
         if (evacuator === undefined) throw notHere('evacuator');
         const before = ledger.evacuation(name);
         const running = before?.state === 'running' ? before : null;
@@ -64,7 +63,7 @@ export function evacuationRoutes({
             target: body.target === undefined ? (running?.target ?? null) : body.target,
             bytesPerSecond:
               body.bytesPerSecond === undefined ? (running?.bytesPerSecond ?? null) : body.bytesPerSecond,
-            who: tokenName,
+            who: caller.name,
           }),
         );
       },
@@ -76,11 +75,11 @@ export function evacuationRoutes({
       params: backendParams,
       answer: evacuationAnswer,
       problems: { 404: 'It has never been evacuated', 501: 'This service has no evacuator' },
-      handle: ({ params: { name } }) => {
+      handle: ({ params: { name }, caller }) => {
         if (evacuator === undefined) throw notHere('evacuator');
         // One that is over already: asking twice is no mistake.
         if (known(name).state !== 'running') return presentEvacuation(known(name));
-        return presentEvacuation(evacuator.cancel(name, tokenName));
+        return presentEvacuation(evacuator.cancel(name, caller.name));
       },
     }),
   ];

@@ -7,7 +7,6 @@ import {
   rebindBody,
   reboundAnswer,
 } from '../failover-schemas.ts';
-import { tokenName } from '../guard.ts';
 import { defaultLimit } from '../paging.ts';
 import { presentFormerCopy, presentRebound } from '../present-failover.ts';
 import { notHere } from '../problems.ts';
@@ -35,10 +34,10 @@ export function failoverRoutes({
         409: 'It cannot go there now; `detail` says why',
         501: 'This service has no failover',
       },
-      handle: ({ params: { uid }, body: { backend, copy } }) => {
+      handle: ({ params: { uid }, body: { backend, copy }, caller }) => {
         if (failover === undefined) throw notHere('failover');
         return presentRebound(
-          failover.rebind({ studyUid: uid, copy: copy ?? 0, backend: backend ?? null, who: tokenName }),
+          failover.rebind({ studyUid: uid, copy: copy ?? 0, backend: backend ?? null, who: caller.name }),
         );
       },
     }),
@@ -72,9 +71,9 @@ export function failoverRoutes({
         409: 'Nothing of it is in conflict there',
         501: 'This service has no healer',
       },
-      handle: ({ params: { uid }, body: { backend } }) => {
+      handle: ({ params: { uid }, body: { backend }, caller }) => {
         if (healer === undefined) throw notHere('healer');
-        healer.acceptCurrent(uid, backend, tokenName);
+        healer.acceptCurrent(uid, backend, caller.name);
         return { items: ledger.formerCopies({ studyUid: uid }).map(presentFormerCopy) };
       },
     }),

@@ -1,5 +1,4 @@
 import type { AdminDeps } from '../deps.ts';
-import { tokenName } from '../guard.ts';
 import { heldBack } from '../held.ts';
 import { defaultLimit, historyPage, resolutionFor } from '../paging.ts';
 import { explorerPage, presentBackend, presentHistory, presentQueue } from '../present.ts';
@@ -70,7 +69,7 @@ export function farmRoutes(
       body: backendChange,
       answer: backendAnswer,
       problems: { 404: 'No backend of this name' },
-      handle: ({ params: { name }, body }) => {
+      handle: ({ params: { name }, body, caller }) => {
         known(name);
         const said = [
           body.state === undefined ? null : `state ${body.state}`,
@@ -80,7 +79,7 @@ export function farmRoutes(
         // First the entry: nothing is changed that nobody could find out about later.
         ledger.audit({
           at: now,
-          who: tokenName,
+          who: caller.name,
           action: 'backend-set',
           target: name,
           detail: said.filter((part) => part !== null).join(', '),
@@ -190,11 +189,11 @@ export function farmRoutes(
       summary: 'Compares every front with the ledger now instead of at the next turn',
       answer: reconcileAnswer,
       problems: { 501: 'This service has no reconciler' },
-      handle: async () => {
+      handle: async ({ caller }) => {
         if (deps.reconcile === undefined) throw notHere('reconciler');
         ledger.audit({
           at: clock(),
-          who: tokenName,
+          who: caller.name,
           action: 'reconcile',
           target: deps.topology.fronts.map((front) => front.name).join(', '),
           detail: 'fronts compared with the ledger at once',

@@ -45,6 +45,7 @@ export function instanceRoutes(
       method: 'post',
       path: '/api/v1/instances',
       summary: 'Sends one DICOM file to a front',
+      role: 'operate',
       params: null,
       query: instancesQuery,
       body: null,

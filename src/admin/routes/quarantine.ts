@@ -13,7 +13,7 @@ import {
   retryAnswer,
   retryBody,
 } from '../failover-schemas.ts';
-import { tokenName } from '../guard.ts';
+import { callerOf } from '../guard.ts';
 import { defaultLimit } from '../paging.ts';
 import { presentQuarantined } from '../present-failover.ts';
 import { notHere, Problem } from '../problems.ts';
@@ -67,9 +67,9 @@ export function quarantineRoutes(
       body: retryBody,
       answer: retryAnswer,
       problems,
-      handle: ({ body: { study, instance } }) => {
+      handle: ({ body: { study, instance }, caller }) => {
         if (desk === undefined) throw notHere('quarantine-desk');
-        const retried = desk.retry({ studyUid: study, orthancId: instance ?? null, who: tokenName });
+        const retried = desk.retry({ studyUid: study, orthancId: instance ?? null, who: caller.name });
         if (retried > 0) return { retried };
         throw notInQuarantine(
           instance === undefined
@@ -90,14 +90,14 @@ export function quarantineRoutes(
         409: 'The backend has other content under this identifier',
         502: 'It was not delivered, or the front did not let go of it',
       },
-      handle: async ({ params: { front, id }, body: { backend, replace } }) => {
+      handle: async ({ params: { front, id }, body: { backend, replace }, caller }) => {
         if (desk === undefined) throw notHere('quarantine-desk');
         const { md5 } = await desk.release({
           front,
           orthancId: id,
           backend,
           replace: replace ?? false,
-          who: tokenName,
+          who: caller.name,
         });
         return { front, orthancId: id, backend, md5 };
       },
@@ -107,13 +107,14 @@ export function quarantineRoutes(
       path: '/api/v1/quarantine/:front/:id/discard',
       summary:
         'Gives it up: deleted on the front, and recorded. For one that vanished there: takes note of it',
+      role: 'admin',
       params: quarantineParams,
       body: discardBody,
       answer: discardAnswer,
       problems: { ...problems, 502: 'The front did not delete it' },
-      handle: async ({ params: { front, id } }) => {
+      handle: async ({ params: { front, id }, caller }) => {
         if (desk === undefined) throw notHere('quarantine-desk');
-        await desk.discard({ front, orthancId: id, who: tokenName });
+        await desk.discard({ front, orthancId: id, who: caller.name });
         return { front, orthancId: id, discarded: true as const };
       },
     }),
@@ -143,7 +144,7 @@ function fileRoute(
     try {
       ledger.audit({
         at: clock(),
-        who: tokenName,
+        who: callerOf(response).name,
         action: 'quarantine-download',
         target: id,
         detail: `${opened.bytes} bytes from ${name}, study ${instance.studyUid}`,
@@ -168,6 +169,7 @@ function fileRoute(
     method: 'get',
     path: '/api/v1/quarantine/:front/:id/file',
     summary: 'Its DICOM file, as the front has it',
+    role: 'operate',
     params: quarantineParams,
     query: null,
     body: null,
