@@ -50,6 +50,14 @@ export function splitEligible(candidates: readonly Candidate[], taken: Taken, by
   };
 }
 
+/**
+ * False: no study at all may be given to it now. True says less than it seems to: its disk, its failed transfers and what else a study has to do with it
+ * are looked at for each study.
+ */
+export function isOpen(candidate: Candidate): boolean {
+  return candidate.operator === 'ready' && candidate.health === 'up' && candidate.weight > 0;
+}
+
 /** Backends the study must not go to, with the reason for a person. */
 export type Taken = ReadonlyMap<string, string>;
 

@@ -11,7 +11,7 @@ import type { Carriage, World } from './world.ts';
 export interface LanesParts {
   readonly agenda: Agenda;
   readonly pool: LivePool;
-  readonly world: () => World;
+  readonly world: () => World<Chunk>;
   readonly limits: ChunkLimits;
   readonly gatherSeconds: number;
   /** What has been learnt of each backend, by its number. */
@@ -25,8 +25,8 @@ export interface SimulatedLanes {
   /** Its backend is out: what is under way proves nothing any more. */
   readonly unbind: (study: Study, member: Member) => void;
   fill(member: Member): void;
-  done(carriage: Carriage, member: Member): void;
-  failed(carriage: Carriage, member: Member, code: FailureCode): void;
+  done(carriage: Carriage<Chunk>, member: Member): void;
+  failed(carriage: Carriage<Chunk>, member: Member, code: FailureCode): void;
   /** Moves what has arrived whole since the last time to the counters. */
   readonly countArrived: (member: Member) => void;
   /** The pool tells of a lane that is being freed here: nothing else has changed in it. */
@@ -41,7 +41,6 @@ export interface SimulatedLanes {
  */
 export function createSimulatedLanes(parts: LanesParts): SimulatedLanes {
   const { agenda, pool, world, limits, gatherSeconds, services } = parts;
-  const chunks = new Map<Carriage, Chunk>();
   const wakeAt = new Map<Member, number>();
   /** When the last transfer to each was begun that left nothing waiting. */
   const emptiedAt = new Map<Member, number>();
@@ -91,17 +90,13 @@ export function createSimulatedLanes(parts: LanesParts): SimulatedLanes {
     member.mostLanes = Math.max(member.mostLanes, member.busyLanes);
     if (chunk.isRetry) member.retryLanes++;
     member.changed = true;
-    chunks.set(world().carry(member.index, chunk), chunk);
+    world().carry(member.index, chunk);
   }
 
-  function over(carriage: Carriage, member: Member): Chunk {
-    const chunk = chunks.get(carriage);
-    if (chunk === undefined) throw new Error('a transfer ended that nobody had started');
-    chunks.delete(carriage);
+  function over(chunk: Chunk, member: Member): void {
     member.busyLanes--;
     if (chunk.isRetry) member.retryLanes--;
     member.changed = true;
-    return chunk;
   }
 
   function prove({ study, epoch, from, to }: Segment, member: Member): void {
@@ -181,8 +176,8 @@ export function createSimulatedLanes(parts: LanesParts): SimulatedLanes {
       study.proven = 0;
     },
     done(carriage, member) {
-      const chunk = over(carriage, member);
-      const { instances, bytes, segments } = chunk;
+      const { instances, bytes, segments } = carriage.load;
+      over(carriage.load, member);
       const seconds = agenda.now - carriage.startedAt;
       const known = services[member.index];
       if (known !== undefined) {
@@ -193,12 +188,12 @@ export function createSimulatedLanes(parts: LanesParts): SimulatedLanes {
       freeLane(member);
     },
     failed(carriage, member, code) {
-      const chunk = over(carriage, member);
+      over(carriage.load, member);
       retries++;
       // What had moved before is there, unless the backend is not: it is asked before anything is sent again.
       let moved = world().answers(member.index) ? carriage.moved() : 0;
       const notBefore = pool.transferFailed(member.name, code, '', epochMs(agenda.now));
-      for (const { study, epoch, from, to } of chunk.segments) {
+      for (const { study, epoch, from, to } of carriage.load.segments) {
         const there = Math.min(moved, to - from);
         moved -= there;
         member.queue.putBack({ study, epoch, from: from + there, to }, (notBefore - epochMs(0)) / 1000);

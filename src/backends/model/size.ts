@@ -116,16 +116,17 @@ export function predictSize(history: SizeHistory, arriving: ArrivingStudy, now: 
 function kindOf(history: SizeHistory, arriving: ArrivingStudy): FinishedStudy {
   const [ofStation, ofModality] = keysOf(arriving);
   for (const key of [ofStation, ofModality]) {
-    const larger = (history.byKey.get(key) ?? []).filter((study) => study.instances >= arriving.instances);
-    if (larger.length >= enoughStudies) return medians(larger);
+    const known = rankedOf(history.byKey.get(key));
+    const larger = known.atLeast(arriving.instances);
+    if (larger >= enoughStudies) return known.middleOf(larger);
   }
   const prior = priors[arriving.modality ?? ''] ?? anyStudy;
-  const known = history.byKey.get(ofModality) ?? [];
+  const known = rankedOf(history.byKey.get(ofModality));
   // What is known of the modality beats a prior even where it is little, but not where it is all smaller than what is here.
-  const rest = known.filter((study) => study.instances >= arriving.instances);
-  if (rest.length > 0) return medians(rest);
-  if (known.length === 0 && prior.instances >= arriving.instances) return prior;
-  const base = known.length === 0 ? prior : medians(known);
+  const larger = known.atLeast(arriving.instances);
+  if (larger > 0) return known.middleOf(larger);
+  if (known.count === 0 && prior.instances >= arriving.instances) return prior;
+  const base = known.count === 0 ? prior : known.middleOf(known.count);
   const factor = (outgrown * arriving.instances) / base.instances;
   return {
     instances: Math.ceil(outgrown * arriving.instances),
@@ -134,7 +135,54 @@ function kindOf(history: SizeHistory, arriving: ArrivingStudy): FinishedStudy {
   };
 }
 
-/** Each figure's own median: a study with the middle number of images need not have the middle size. */
+/** Studies of one kind by their number of images, most first. */
+interface Ranked {
+  readonly count: number;
+  /** How many have at least so many images. */
+  atLeast(instances: number): number;
+  /** Each figure's own median among the first so many: a study with the middle number of images need not have the middle size. */
+  middleOf(first: number): FinishedStudy;
+}
+
+/**
+ * By the list itself, which never changes: another study makes another list. A study that arrives is asked about once a second and has
+ * one of few answers, so sorting each time is most of what a prediction costs.
+ */
+const rankings = new WeakMap<readonly FinishedStudy[], Ranked>();
+const nothingKnown = ranked([]);
+
+function rankedOf(studies: readonly FinishedStudy[] | undefined): Ranked {
+  if (studies === undefined) return nothingKnown;
+  let known = rankings.get(studies);
+  if (known === undefined) {
+    known = ranked(studies);
+    rankings.set(studies, known);
+  }
+  return known;
+}
+
+function ranked(studies: readonly FinishedStudy[]): Ranked {
+  const sorted = studies.toSorted((a, b) => b.instances - a.instances);
+  const middles: FinishedStudy[] = [];
+  return {
+    count: sorted.length,
+    atLeast(instances) {
+      let low = 0;
+      let high = sorted.length;
+      while (low < high) {
+        const middle = (low + high) >>> 1;
+        if ((sorted[middle]?.instances ?? 0) >= instances) low = middle + 1;
+        else high = middle;
+      }
+      return low;
+    },
+    middleOf(first) {
+      middles[first] ??= medians(sorted.slice(0, first));
+      return middles[first];
+    },
+  };
+}
+
 function medians(studies: readonly FinishedStudy[]): FinishedStudy {
   return {
     instances: Math.ceil(median(studies.map((study) => study.instances))),
