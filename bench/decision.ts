@@ -165,21 +165,32 @@ function cpuMs(): number {
   return (user + system) / 1000;
 }
 
-/** Of each decision that placed: from the question to the policy until it was committed, and until it was on the disk. */
+/**
+ * Of each decision that placed: from its beginning until it was committed, and until it was on the disk. It begins with what a round reads
+ * of backends and studies, where it is the round's first, else where the one before it ended.
+ */
 const committedMs: number[] = [];
 const onDiskMs: number[] = [];
 let ownCpuMs = 0;
 const waits: Promise<void>[] = [];
+/** When the dispatcher began something last: it looks at its clock then. */
+let begunAt = 0;
+let begunCpu = 0;
 let askedAt = 0;
 let askedCpu = 0;
+
+function begin(): void {
+  begunAt = performance.now();
+  begunCpu = cpuMs();
+}
+
 let decisions = 0;
 const chosen = policyNamed(policyName, { order });
 const policy: Policy = {
   ...chosen,
   choose(one, candidates, now) {
     decisions++;
-    askedCpu = cpuMs();
-    askedAt = performance.now();
+    [askedAt, askedCpu] = [begunAt, begunCpu];
     return chosen.choose(one, candidates, now);
   },
 };
@@ -193,6 +204,7 @@ const timed: Ledger = {
       ownCpuMs += cpuMs() - askedCpu;
       waits.push(ledger.durable().then(() => void onDiskMs.push(performance.now() - began)));
     }
+    begin();
     return assignment;
   },
 };
@@ -208,7 +220,10 @@ const dispatcher = createDispatcher({
   ),
   policy: () => policy,
   lookupTimeoutMs: 2_000,
-  clock,
+  clock() {
+    begin();
+    return clock();
+  },
   log,
   onPlaced(studyUid, backend) {
     if (placed.has(studyUid)) wrong.push(`${studyUid} was placed twice`);

@@ -63,6 +63,8 @@ export type Taken = ReadonlyMap<string, string>;
 
 /** Everything that stands in the way; null: nothing. */
 function obstacleOf(candidate: Candidate, taken: Taken, bytes: number): string | null {
+  // Nearly always nothing does, and of a thousand candidates none needs a list to learn that.
+  if (isOpen(candidate) && candidate.freeBytes === null && !taken.has(candidate.backend)) return null;
   const obstacles = [
     taken.get(candidate.backend) ?? null,
     operatorObstacle(candidate),

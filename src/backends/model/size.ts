@@ -135,13 +135,13 @@ function kindOf(history: SizeHistory, arriving: ArrivingStudy): FinishedStudy {
   };
 }
 
-/** Studies of one kind by their number of images, most first. */
+/** Studies of one kind, by their number of images. */
 interface Ranked {
   readonly count: number;
   /** How many have at least so many images. */
   atLeast(instances: number): number;
-  /** Each figure's own median among the first so many: a study with the middle number of images need not have the middle size. */
-  middleOf(first: number): FinishedStudy;
+  /** Each figure's own median among the largest so many: a study with the middle number of images need not have the middle size. */
+  middleOf(largest: number): FinishedStudy;
 }
 
 /**
@@ -162,7 +162,7 @@ function rankedOf(studies: readonly FinishedStudy[] | undefined): Ranked {
 }
 
 function ranked(studies: readonly FinishedStudy[]): Ranked {
-  const sorted = studies.toSorted((a, b) => b.instances - a.instances);
+  const sorted = sortedFigures(studies, (study) => study.instances);
   const middles: FinishedStudy[] = [];
   return {
     count: sorted.length,
@@ -171,31 +171,45 @@ function ranked(studies: readonly FinishedStudy[]): Ranked {
       let high = sorted.length;
       while (low < high) {
         const middle = (low + high) >>> 1;
-        if ((sorted[middle]?.instances ?? 0) >= instances) low = middle + 1;
-        else high = middle;
+        if ((sorted[middle] ?? 0) >= instances) high = middle;
+        else low = middle + 1;
       }
-      return low;
+      return sorted.length - low;
     },
-    middleOf(first) {
-      middles[first] ??= medians(sorted.slice(0, first));
-      return middles[first];
+    middleOf(largest) {
+      const least = sorted[sorted.length - largest] ?? 0;
+      middles[largest] ??= medians(studies.filter((study) => study.instances >= least));
+      return middles[largest];
     },
   };
 }
 
 function medians(studies: readonly FinishedStudy[]): FinishedStudy {
   return {
-    instances: Math.ceil(median(studies.map((study) => study.instances))),
-    bytes: median(studies.map((study) => study.bytes)),
-    seconds: median(studies.map((study) => study.seconds)),
+    instances: Math.ceil(median(studies, (study) => study.instances)),
+    bytes: median(studies, (study) => study.bytes),
+    seconds: median(studies, (study) => study.seconds),
   };
 }
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
+function median(studies: readonly FinishedStudy[], figure: (study: FinishedStudy) => number): number {
+  const sorted = sortedFigures(studies, figure);
   const upper = sorted[Math.floor(sorted.length / 2)] ?? 0;
   const lower = sorted[Math.floor((sorted.length - 1) / 2)] ?? upper;
   return (lower + upper) / 2;
+}
+
+/** Least first. As numbers, without a function that compares: several times as fast. */
+function sortedFigures(
+  studies: readonly FinishedStudy[],
+  figure: (study: FinishedStudy) => number,
+): Float64Array {
+  const figures = new Float64Array(studies.length);
+  for (let index = 0; index < studies.length; index++) {
+    const study = studies[index];
+    if (study !== undefined) figures[index] = figure(study);
+  }
+  return figures.sort();
 }
 
 /** NUL stands in no DICOM text, so no two kinds share a key. What a station calls itself is cut to what DICOM allows, and some. */
