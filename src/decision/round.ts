@@ -1,6 +1,6 @@
 import type { EpochMs, StudyToPlace } from '../study.ts';
 import { afterPlacement, decide, type Holdings, holdsAny, type Verdict } from './decide.ts';
-import { isOpen, type Taken } from './eligible.ts';
+import { isOpen, roomFor, type Taken } from './eligible.ts';
 import type { Candidate, Policy } from './policy.ts';
 
 /** A study that has no backend yet, with what the backends said they hold of it. */
@@ -41,7 +41,8 @@ export function* decideRound(
   for (const [at, one] of ordered.entries()) {
     if (!cut && isFull(seen)) {
       cut = true;
-      end = 1 + ordered.findLastIndex((other) => mustHear(other) || holdsAny(other.holdings));
+      const isSure = waitsForSure(seen);
+      end = 1 + ordered.findLastIndex((other) => mustHear(other) || !isSure(other));
     }
     if (at >= end) return;
     const verdict = decide(policy, one.study, seen, now, one.holdings, one.taken);
@@ -49,6 +50,16 @@ export function* decideRound(
     if (place !== null) seen = afterPlacement(seen, place, one.study);
     yield { one, verdict };
   }
+}
+
+/**
+ * Whether a study can do nothing but wait for a lane, where none is free: no backend holds it, and somebody could take it. Otherwise it
+ * is to be followed, or to be told that nobody can.
+ */
+function waitsForSure(candidates: readonly Candidate[]): (one: Unplaced) => boolean {
+  const room = roomFor(candidates);
+  return ({ study, holdings, taken }) =>
+    study.expected.bytes < room && taken.size === 0 && !holdsAny(holdings);
 }
 
 /**

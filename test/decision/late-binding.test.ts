@@ -352,7 +352,8 @@ test('that a round ends where no lane is free changes no placement and nothing t
     const { play, studies } = player(d);
     for (const one of events) {
       play(one);
-      await d.dispatcher.tick();
+      // Once more: what was looked up while the rounds were at rest is decided by the second.
+      for (let ticks = 0; ticks < 2; ticks++) await d.dispatcher.tick();
     }
     return { placed: [...d.placed], decisions: uids(studies()).map((uid) => d.ledger.decisions(uid)) };
   };

@@ -87,6 +87,17 @@ describe('a round over a farm whose lanes are full', () => {
     expect(round(expectedCompletion, waiting, [...full, doubted], nobody)).not.toEqual([]);
   });
 
+  test('says of all that nobody can take them, where that is so', () => {
+    const drained = full.map((each) => ({ ...each, operator: 'drain' as const }));
+    expect(round(expectedCompletion, waiting, drained, nobody)).toHaveLength(waiting.length);
+    const tight = full.map((each) => ({ ...each, freeBytes: 20.1e9 }));
+    const large = unplaced('9', { study: study('9', { bytes: 200e6 }) });
+    expect(round(expectedCompletion, waiting, tight, nobody)).toEqual([]);
+    expect(round(expectedCompletion, [large, ...waiting], tight, nobody).map(({ uid }) => uid)).toEqual([
+      '9',
+    ]);
+  });
+
   test('is over for the rest as soon as the last lane is given away', () => {
     const { policy, asked } = counted(expectedCompletion);
     const decided = round(
@@ -165,8 +176,7 @@ test('whatever waits for whichever farm: who is left out would have waited, and 
       for (const { uid, verdict } of all.slice(some.length)) {
         leftOut++;
         expect(heard).not.toContain(uid);
-        expect(verdict.kind).toBe('waiting');
-        if (verdict.anyEligible) expect(verdict.reason).toBe(late.lateBinding?.noneFree);
+        expect(verdict).toMatchObject({ kind: 'waiting', reason: late.lateBinding?.noneFree });
       }
     }),
     { numRuns: 1_000 },
