@@ -270,12 +270,12 @@ type Event = typeof event extends fc.Arbitrary<infer E> ? E : never;
 
 /** Lets things happen to a desk of these three backends. */
 function player(d: Desk): {
-  studies(): number;
-  play(one: Event): void;
+  readonly studies: () => number;
+  readonly play: (one: Event) => void;
   /** Whatever can go to the backend is on its way. */
-  work(name: string): void;
+  readonly work: (name: string) => void;
   /** The oldest transfer to it is over. */
-  arrived(name: string): void;
+  readonly arrived: (name: string) => void;
 } {
   const open = new Map<string, Transfer[]>(farm.map((name) => [name, []]));
   let studies = 0;

@@ -23,7 +23,7 @@ function unplaced(uid: string, more: Partial<Unplaced> = {}): Unplaced {
 }
 
 /** The policy, and how often it was asked. */
-function counted(policy: Policy): { readonly policy: Policy; asked(): number } {
+function counted(policy: Policy): { readonly policy: Policy; readonly asked: () => number } {
   let asked = 0;
   return {
     policy: {
