@@ -41,21 +41,20 @@ export interface SimulatedLanes {
  */
 export function createSimulatedLanes(parts: LanesParts): SimulatedLanes {
   const { agenda, pool, world, limits, gatherSeconds, services } = parts;
-  const wakeAt = new Map<Member, number>();
+  /** By the backend's number: when it is to be looked at again, if at all. */
+  const wakeAt: number[] = services.map(() => Number.POSITIVE_INFINITY);
   /** When the last transfer to each was begun that left nothing waiting. */
-  const emptiedAt = new Map<Member, number>();
+  const emptiedAt: number[] = services.map(() => Number.NEGATIVE_INFINITY);
   let isFreeing = false;
   let transfers = 0;
   let retries = 0;
 
   function wakeLater(member: Member, seconds: number): void {
-    if (seconds === Number.POSITIVE_INFINITY || (wakeAt.get(member) ?? Number.POSITIVE_INFINITY) <= seconds) {
-      return;
-    }
-    wakeAt.set(member, seconds);
+    if ((wakeAt[member.index] ?? Number.POSITIVE_INFINITY) <= seconds) return;
+    wakeAt[member.index] = seconds;
     agenda.at(seconds, () => {
-      if (wakeAt.get(member) !== seconds) return;
-      wakeAt.delete(member);
+      if (wakeAt[member.index] !== seconds) return;
+      wakeAt[member.index] = Number.POSITIVE_INFINITY;
       fill(member);
     });
   }
@@ -65,7 +64,7 @@ export function createSimulatedLanes(parts: LanesParts): SimulatedLanes {
       const sendable = pool.sendable(member.name, epochMs(agenda.now));
       // A back-off's end and a change of health are told by the pool.
       if (!sendable.ok) return;
-      const gathered = (emptiedAt.get(member) ?? Number.NEGATIVE_INFINITY) + gatherSeconds;
+      const gathered = (emptiedAt[member.index] ?? Number.NEGATIVE_INFINITY) + gatherSeconds;
       if (agenda.now < gathered) {
         wakeLater(member, gathered);
         return;
@@ -77,8 +76,7 @@ export function createSimulatedLanes(parts: LanesParts): SimulatedLanes {
         if (next > agenda.now) wakeLater(member, next);
         return;
       }
-      if (member.queue.nextAt() <= agenda.now) emptiedAt.delete(member);
-      else emptiedAt.set(member, agenda.now);
+      emptiedAt[member.index] = member.queue.nextAt() <= agenda.now ? Number.NEGATIVE_INFINITY : agenda.now;
       start(member, chunk);
     }
   }
