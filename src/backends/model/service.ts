@@ -66,6 +66,12 @@ const forgetting = 0.998;
  * small ones decide how o and s share what the large ones take, and are wrong by half.
  */
 const fullWeightSeconds = 1;
+/**
+ * Of what is not known at all small ones teach, too, as much as they can: a backend that is sent nothing else would be taken for what the
+ * prior says for minutes. They are off by about this variance, in units of a sample's, however many there are; so down to it,
+ * and no further.
+ */
+const misfit = 1;
 /** However much was learnt, so much is not known: rounding must not make it nothing. */
 const leastKnown = 1e-6;
 /** c, o and s stay within these multiples of the prior. */
@@ -146,9 +152,10 @@ export function learn(model: ServiceModel, sample: ServiceSample): ServiceModel 
   const pO = oo * ofO + os * ofS + co * ofC;
   const pS = os * ofO + ss * ofS + cs * ofC;
   const pC = co * ofO + cs * ofS + cc * ofC;
-  const weight = 1 / (1 + (fullWeightSeconds / expected) ** 2);
+  const uncertain = ofO * pO + ofS * pS + ofC * pC;
+  const weight = Math.max(1 / (1 + (fullWeightSeconds / expected) ** 2), 1 - misfit / uncertain);
   const kept = 1 - (1 - forgetting) * weight;
-  const variance = kept / weight + ofO * pO + ofS * pS + ofC * pC;
+  const variance = kept / weight + uncertain;
   const error = limited(Math.log(seconds / expected), farOff * sampleSpread * Math.sqrt(variance));
   const learnt = {
     secondsPerTransfer: near(
