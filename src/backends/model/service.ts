@@ -71,7 +71,7 @@ const fullWeightSeconds = 1;
  * prior says for minutes. They are off by about this variance, in units of a sample's, however many there are; so down to it,
  * and no further.
  */
-const misfit = 1;
+const misfit = 3;
 /** However much was learnt, so much is not known: rounding must not make it nothing. */
 const leastKnown = 1e-6;
 /** c, o and s stay within these multiples of the prior. */
