@@ -53,8 +53,8 @@ test('a backend that is sent one small image at a time is known soon as well', (
   fc.assert(
     fc.property(fc.integer(), (seed) => {
       const random = randomFrom(seed);
-      const small = Array.from({ length: 30 }, (_, index) => {
-        const bytes = 0.2e6 + 1.8e6 * random();
+      const small = Array.from({ length: 50 }, (_, index) => {
+        const bytes = 0.5e6 + 1.5e6 * random();
         const seconds = (truth.o + bytes * truth.s) * Math.exp(0.3 * (2 * random() - 1));
         return { instances: 1, bytes, seconds, endedAt: index * 1000 };
       });
