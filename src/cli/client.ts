@@ -75,14 +75,8 @@ const answerMs = 30_000;
 /** Gives a command `--service`, `--token-file` and `--json`. */
 export function withServiceOptions(command: Command): Command {
   return command
-    .option(
-      '--service <url>',
-      'where the service is (default: as the topology says, else http://localhost:3000)',
-    )
-    .option(
-      '--token-file <file>',
-      'file with the admin token (default: DDE_ADMIN_TOKEN, else the one in the state folder)',
-    )
+    .option('--service <url>', 'where the service is (default: DDE_URL, else as the topology says)')
+    .option('--token-file <file>', 'file with a token (default: DDE_TOKEN, else that of the farm here)')
     .option('--json', 'print JSON for programs');
 }
 
@@ -129,13 +123,8 @@ export function connectService(context: CliContext, options: ServiceOptions): Se
 
 /** Where the service is asked, no trailing slash. */
 export function serviceUrl(context: CliContext, options: ServiceOptions): string {
-  const given = options.service;
-  if (given !== undefined) {
-    if (!URL.canParse(given) || !/^https?:$/.test(new URL(given).protocol)) {
-      throw new UserError(`--service is "${given}", but must be an address such as http://localhost:3000.`);
-    }
-    return given.replace(/\/+$/, '');
-  }
+  const given = givenUrl(context, options);
+  if (given !== null) return given;
   const { topologyFile, variables } = context.environment();
   try {
     const { listen, port } = loadTopology(topologyFile, variables).service;
@@ -148,18 +137,45 @@ export function serviceUrl(context: CliContext, options: ServiceOptions): string
   }
 }
 
+/** Null: nobody has said where it is. */
+function givenUrl({ env }: CliContext, { service }: ServiceOptions): string | null {
+  const [name, url] = service === undefined ? ['DDE_URL', env['DDE_URL'] ?? ''] : ['--service', service];
+  if (service === undefined && url === '') return null;
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+    throw new UserError(`${name} is "${url}", but must be an address such as http://localhost:3000.`);
+  }
+  return url.replace(/\/+$/, '');
+}
+
+const thisMachine = new Set(['localhost', '127.0.0.1', '[::1]']);
+
+/**
+ * There is no `--token TEXT`: what stands on a command line can be read by everybody on the machine, and stays in the shell's
+ * history.
+ */
 function adminToken(context: CliContext, options: ServiceOptions): { token: string; from: string } {
   if (options.tokenFile !== undefined) {
     const file = resolve(context.cwd, options.tokenFile);
     return { token: tokenIn(file), from: file };
   }
+  for (const name of ['DDE_TOKEN', 'DDE_ADMIN_TOKEN']) {
+    const token = context.env[name];
+    if (token === undefined || token === '') continue;
+    if (!/^[\x21-\x7e]+$/.test(token)) throw new UserError(`${name} holds no token.`);
+    return { token, from: name };
+  }
+  const url = givenUrl(context, options);
+  // The token of the farm here is its administrator's: it is not shown to another machine that was only named.
+  if (url !== null && !thisMachine.has(new URL(url).hostname)) {
+    throw new UserError(`There is no token for ${url}: set DDE_TOKEN, or name a file with --token-file.`);
+  }
   const { adminToken: token, adminTokenFile } = context.environment();
   if (token === null) {
     throw new UserError(
-      `There is no admin token: set DDE_ADMIN_TOKEN, name a file with --token-file, or start the farm with "dde up", which writes ${adminTokenFile}.`,
+      `There is no token: set DDE_TOKEN, name a file with --token-file, or start the farm with "dde up", which writes ${adminTokenFile}.`,
     );
   }
-  return { token, from: context.env['DDE_ADMIN_TOKEN'] === undefined ? adminTokenFile : 'DDE_ADMIN_TOKEN' };
+  return { token, from: adminTokenFile };
 }
 
 function tokenIn(file: string): string {
@@ -227,7 +243,7 @@ function refusal(
 ): UserError | ServiceError {
   if (response.status === 401) {
     return new UserError(
-      `The service at ${url} refuses the token of ${tokenFrom}; name the right one with --token-file.`,
+      `The service at ${url} refuses the token of ${tokenFrom}; set DDE_TOKEN, or name the right one with --token-file.`,
     );
   }
   const problem = problemAnswer.safeParse(body);
@@ -257,7 +273,7 @@ function awayOf(error: unknown, url: string): Error {
         ? 'no answer in time'
         : (error.code ?? error.message);
   return new ServiceAway(
-    `The service does not answer at ${url} (${why}); start it with "npm start", or name another with --service.`,
+    `The service does not answer at ${url} (${why}); start it with "npm start", or name another with --service or DDE_URL.`,
     {
       cause: error,
     },

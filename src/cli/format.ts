@@ -51,13 +51,17 @@ function two(value: number): string {
   return String(value).padStart(2, '0');
 }
 
+/** Longer lines are hard to read, however wide the terminal is. */
+const widestProse = 100;
+
 /** Prose in lines of at most `width`, broken between words and indented from the second line on; a longer word stays whole. */
 export function folded(prose: string, width: number): string {
   const lines: string[] = [];
   for (const word of prose.split(' ')) {
     const last = lines.at(-1);
     if (last === undefined) lines.push(word);
-    else if (last.length + 1 + word.length <= width) lines[lines.length - 1] = `${last} ${word}`;
+    else if (last.length + 1 + word.length <= Math.min(width, widestProse))
+      lines[lines.length - 1] = `${last} ${word}`;
     else lines.push(`    ${word}`);
   }
   return lines.join('\n');

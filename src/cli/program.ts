@@ -17,6 +17,8 @@ export interface CliContext {
   exitWith(code: 0 | 1 | 2): void;
   /** Asks the person at the terminal; only "yes" is a yes. Null: there is no terminal to ask at. */
   confirm(question: string): Promise<boolean | null>;
+  /** Does what goes on until the person ends it with Ctrl-C, which is no failure: the signal says that it is time. */
+  untilStopped<T>(work: (stopped: AbortSignal) => Promise<T>): Promise<T>;
 }
 
 export interface CliIo {
@@ -26,6 +28,8 @@ export interface CliIo {
   readonly stderr: Sink;
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
+  /** Calls `stop` when the person wants an end; returns what takes that back. Absent: nobody can. */
+  readonly onStop?: (stop: () => void) => () => void;
 }
 
 /**
@@ -45,6 +49,7 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
       exitCode = code;
     },
     confirm: (question) => confirm(question, io),
+    untilStopped: (work) => untilStopped(work, io),
   };
   try {
     await createProgram(context, io).parseAsync(argv, { from: 'user' });
@@ -57,6 +62,16 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
     for (const line of sentences(error)) out.note(`${paint.red('dde:')} ${line}`);
     if (debug && error instanceof Error) out.note(error.stack ?? String(error));
     return isUsersTurn(error) ? 2 : 1;
+  }
+}
+
+async function untilStopped<T>(work: (stopped: AbortSignal) => Promise<T>, io: CliIo): Promise<T> {
+  const stop = new AbortController();
+  const forget = io.onStop?.(() => stop.abort());
+  try {
+    return await work(stop.signal);
+  } finally {
+    forget?.();
   }
 }
 
@@ -73,6 +88,27 @@ async function confirm(question: string, { stdin, stdout }: CliIo): Promise<bool
   }
 }
 
+/** Examples and remarks stand as they were written, for 80 columns; what is folded beside them should not be much wider. */
+const widestHelp = 100;
+
+/** Every command with its options and help, for those who only want to read that; none of them can be run. */
+export function commandTree(): Command {
+  const sink: Sink = { write: () => true };
+  const nothing = (): never => {
+    throw new Error('These commands are there to be read, not to be run.');
+  };
+  const context: CliContext = {
+    out: createOutput(sink, sink, {}),
+    env: {},
+    cwd: '/',
+    environment: nothing,
+    exitWith: nothing,
+    confirm: nothing,
+    untilStopped: nothing,
+  };
+  return createProgram(context, { stdout: sink, stderr: sink, env: {}, cwd: '/' });
+}
+
 function createProgram(context: CliContext, io: CliIo): Command {
   const program = new Command('dde')
     .description(
@@ -82,8 +118,8 @@ function createProgram(context: CliContext, io: CliIo): Command {
       writeOut: (text) => void io.stdout.write(text),
       writeErr: (text) => void io.stderr.write(text),
       outputError: (text, write) => write(text.replace(/^error: /, 'dde: ')),
-      getOutHelpWidth: () => context.out.width,
-      getErrHelpWidth: () => context.out.width,
+      getOutHelpWidth: () => Math.min(context.out.width, widestHelp),
+      getErrHelpWidth: () => Math.min(context.out.width, widestHelp),
       getOutHasColors: () => context.out.colour.isColorSupported,
       getErrHasColors: () => context.out.colour.isColorSupported,
     })
@@ -96,10 +132,14 @@ function createProgram(context: CliContext, io: CliIo): Command {
       [
         '',
         'Examples:',
-        '  dde up                      run the whole farm here; Ctrl-C stops it',
-        '  dde <command> --help        a command, with examples',
+        '  dde up                 run the whole farm here; Ctrl-C stops it',
+        '  dde status --watch     how everything is, again and again',
+        '  dde backends --help    a command, with examples',
+        '  DDE_URL=https://pacs.example:3000 DDE_TOKEN=... dde status',
+        '                         a farm elsewhere',
         '',
-        'Exit codes: 0 done, 1 failed or found something wrong, 2 something for you to change.',
+        'Exit codes: 0 done, 1 failed or found something wrong,',
+        '2 something for you to change.',
       ].join('\n'),
     );
   for (const register of commands) register(program, context);

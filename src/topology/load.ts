@@ -5,7 +5,8 @@ import { readDocument } from './document.ts';
 import type { Problem } from './problems.ts';
 import { formatPath, nearest, TopologyError } from './problems.ts';
 import type { PasswordSource, TopologyDocument } from './schema.ts';
-import { sentence, topologySchema } from './schema.ts';
+import { topologySchema } from './schema.ts';
+import { sentence } from './schema-sentences.ts';
 import type { BackendConfig, FrontConfig, OrthancConfig, Topology } from './topology.ts';
 import { farmPrefix, farmVariable, type Variables } from './variables.ts';
 

@@ -4,7 +4,9 @@ import { type OperatorState, operatorStates } from '../../study.ts';
 import { UserError } from '../../user-error.ts';
 import { connectService, type ServiceOptions, withServiceOptions } from '../client.ts';
 import { age, folded, size } from '../format.ts';
+import type { Output } from '../output.ts';
 import type { CliContext } from '../program.ts';
+import { show, type WatchOptions, withWatchOptions } from '../watch.ts';
 
 export const backendHead = ['BACKEND', 'STATE', 'HEALTH', 'WEIGHT', 'LANES', 'WAITING', 'STUDIES', 'DISK'];
 export const backendNumbers = [3, 4, 5, 6, 7];
@@ -59,25 +61,15 @@ export function registerBackends(program: Command, context: CliContext): void {
       ].join('\n'),
     );
 
-  withServiceOptions(backends.command('list', { isDefault: true }))
+  withWatchOptions(backends.command('list', { isDefault: true }))
     .description('list them (also without "list")')
-    .action(async (options: ServiceOptions) => {
-      const { items } = await connectService(context, options).get('/api/v1/backends', listOf(backendAnswer));
-      if (options.json === true) {
-        context.out.json(items);
-        return;
-      }
-      context.out.table(backendHead, items.map(backendRow), { right: backendNumbers });
-      const now = Date.now();
-      for (const backend of items) {
-        for (const news of backendNews(backend, now)) context.out.line(folded(news, context.out.width));
-        if (backend.lastFailure !== null) {
-          context.out.line(
-            folded(`${backend.name}: last failure: ${backend.lastFailure}`, context.out.width),
-          );
-        }
-      }
-    });
+    .addHelpText('after', '\nExamples:\n  dde backends\n  dde backends --watch\n  dde backends list --json')
+    .action(async (options: WatchOptions) =>
+      show(context, options, {
+        ask: async (service) => (await service.get('/api/v1/backends', listOf(backendAnswer))).items,
+        print: printBackends,
+      }),
+    );
 
   const change = async (
     name: string,
@@ -97,13 +89,28 @@ export function registerBackends(program: Command, context: CliContext): void {
   for (const state of operatorStates) {
     withServiceOptions(backends.command(`${state} <name>`))
       .description(whatStatesDo[state])
+      .addHelpText('after', `\nExamples:\n  dde backends ${state} orthanc1`)
       .action((name: string, options: ServiceOptions) => change(name, { state }, options));
   }
   withServiceOptions(backends.command('weight <name> <weight>'))
     .description('its share of new studies: 1 = 100 %, 0 = none; "default" = as the topology says')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  dde backends weight orthanc1 0.5\n  dde backends weight orthanc1 default',
+    )
     .action((name: string, weight: string, options: ServiceOptions) =>
       change(name, { weight: weightOf(weight) }, options),
     );
+}
+
+function printBackends(backends: readonly BackendAnswer[], out: Output): void {
+  out.table(backendHead, backends.map(backendRow), { right: backendNumbers });
+  const now = Date.now();
+  for (const backend of backends) {
+    for (const news of backendNews(backend, now)) out.line(folded(news, out.width));
+    if (backend.lastFailure !== null)
+      out.line(folded(`${backend.name}: last failure: ${backend.lastFailure}`, out.width));
+  }
 }
 
 function weightOf(text: string): number | null {

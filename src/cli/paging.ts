@@ -1,0 +1,133 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { type z } from 'zod';
+import { pageOf } from '../admin/schemas.ts';
+import {
+  connectService,
+  type Query,
+  type ServiceClient,
+  type ServiceOptions,
+  withServiceOptions,
+} from './client.ts';
+import type { Output } from './output.ts';
+import type { CliContext } from './program.ts';
+
+export interface PageOptions extends ServiceOptions {
+  readonly limit: number;
+  readonly cursor?: string;
+  readonly all?: boolean;
+}
+
+/** A list that comes in pages. */
+export interface PagedList<T> {
+  readonly path: string;
+  readonly item: z.ZodType<T>;
+  readonly query: Query;
+  /** When there is nothing at all. */
+  readonly none: string;
+  /** Prints one page; what it returns for the first one is handed to it for those that go on below. */
+  print(
+    items: readonly T[],
+    out: Output,
+    after: readonly number[] | undefined,
+  ): readonly number[] | undefined;
+}
+
+/** As much as the service gives at once. */
+const mostAtOnce = 1000;
+
+/** Gives a command `--limit`, `--all` and `--cursor`, beside what every command has that asks the service. */
+export function withPageOptions(command: Command, limit: number): Command {
+  return withServiceOptions(command)
+    .option('--limit <n>', 'at most this many, 1 to 1000', limitOf, limit)
+    .option('--all', 'all there are, however many')
+    .option('--cursor <text>', 'go on after the page that named it');
+}
+
+export function limitOf(text: string): number {
+  const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (limit >= 1 && limit <= mostAtOnce) return limit;
+  throw new InvalidArgumentError(`It must be a whole number from 1 to ${mostAtOnce}.`);
+}
+
+/**
+ * Shows one page, or with `--all` one after the other as they come: a ledger may have more studies than fit into memory. As JSON it
+ * is one document in either case.
+ */
+export async function showPages<T>(
+  context: CliContext,
+  options: PageOptions,
+  list: PagedList<T>,
+): Promise<void> {
+  const service = connectService(context, options);
+  const { out } = context;
+  if (options.json === true) {
+    await (options.all === true
+      ? writeAll(out, service, options, list)
+      : writeOne(out, service, options, list));
+    return;
+  }
+  let after: readonly number[] | undefined;
+  let shown = 0;
+  let next: string | null = null;
+  for await (const page of pages(service, options, list)) {
+    if (page.items.length > 0) after = list.print(page.items, out, after);
+    shown += page.items.length;
+    next = page.next;
+  }
+  if (shown === 0) out.line(list.none);
+  if (next !== null) out.note(`There are more: --all, or --cursor ${next}`);
+}
+
+interface Page<T> {
+  readonly items: readonly T[];
+  readonly next: string | null;
+}
+
+async function* pages<T>(
+  service: ServiceClient,
+  { limit, cursor, all }: PageOptions,
+  { path, item, query }: PagedList<T>,
+): AsyncGenerator<Page<T>> {
+  const schema = pageOf(item);
+  let from = cursor;
+  do {
+    const page = await service.get(path, schema, {
+      ...query,
+      limit: all === true ? mostAtOnce : limit,
+      cursor: from,
+    });
+    yield page;
+    from = page.next ?? undefined;
+  } while (all === true && from !== undefined);
+}
+
+async function writeOne<T>(
+  out: Output,
+  service: ServiceClient,
+  options: PageOptions,
+  list: PagedList<T>,
+): Promise<void> {
+  for await (const { items, next } of pages(service, options, list)) out.json({ items, next });
+}
+
+/** The same document as of one page, written bit by bit. */
+async function writeAll<T>(
+  out: Output,
+  service: ServiceClient,
+  options: PageOptions,
+  list: PagedList<T>,
+): Promise<void> {
+  let between = '\n';
+  out.raw('{\n  "items": [');
+  for await (const { items } of pages(service, options, list)) {
+    for (const item of items) {
+      out.raw(`${between}${indented(JSON.stringify(item, null, 2))}`);
+      between = ',\n';
+    }
+  }
+  out.raw(`${between === '\n' ? '' : '\n  '}],\n  "next": null\n}\n`);
+}
+
+function indented(text: string): string {
+  return text.replaceAll(/^/gm, '    ');
+}
