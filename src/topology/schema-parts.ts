@@ -26,8 +26,8 @@ const rates: Kind = { parse: parseRate, form: rateForm, pattern: ratePattern };
 
 /** Text that `parse` understands; otherwise the sentence says which form is right. */
 function quantity({ parse, form, pattern }: Kind, range: { min: number; max: number; says: string }) {
-  const text = z.string({ error: `must be ${form}` }).meta({ pattern });
-  return text.transform((text, context) => {
+  const written = z.string({ error: `must be ${form}` }).meta({ pattern });
+  return written.transform((text, context) => {
     const value = parse(text.trim());
     if (value === null) {
       context.addIssue({ code: 'custom', message: `"${text}" is not understood: write ${form}` });
@@ -59,10 +59,10 @@ export function rate(max: number, says: string) {
 /** `none`, or a limit. */
 export function orNone<Output>(limit: z.ZodType<Output, string>) {
   const { pattern } = z.toJSONSchema(limit, { io: 'input' });
-  const text = z
+  const written = z
     .string({ error: 'must be none, or a limit with its unit' })
     .meta(pattern === undefined ? {} : { pattern: `^none$|${pattern}` });
-  return text.transform((text, context) => {
+  return written.transform((text, context) => {
     if (text.trim() === 'none') return null;
     const result = limit.safeParse(text);
     if (result.success) return result.data;
