@@ -4,6 +4,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { type Environment, EnvironmentError, readEnvironment } from '../environment.ts';
 import { UserError } from '../user-error.ts';
 import { commands } from './commands/index.ts';
+import { commandTerm, group } from './groups.ts';
 import { createOutput, type Output, type Sink } from './output.ts';
 
 /** What every command is handed. */
@@ -123,10 +124,18 @@ function createProgram(context: CliContext, io: CliIo): Command {
       getOutHasColors: () => context.out.colour.isColorSupported,
       getErrHasColors: () => context.out.colour.isColorSupported,
     })
+    // Also beside long names of sub-commands a description is folded into its column.
+    .configureHelp({ minWidthToWrap: 20, subcommandTerm: commandTerm })
     .version(packageJson.version)
     .showSuggestionAfterError()
     .exitOverride()
-    .helpCommand('help [command]', 'show what a command does, with examples')
+    .addHelpCommand(
+      new Command('help')
+        .argument('[command]')
+        .description('show what a command does, with examples')
+        .helpOption(false)
+        .helpGroup('For the shell:'),
+    )
     .addHelpText(
       'after',
       [
@@ -143,6 +152,7 @@ function createProgram(context: CliContext, io: CliIo): Command {
       ].join('\n'),
     );
   for (const register of commands) register(program, context);
+  group(program);
   // Sub-commands made with `.command()` inherit both; those added ready-made do not.
   for (const command of program.commands) command.exitOverride().showSuggestionAfterError();
   return program;

@@ -47,17 +47,19 @@ const whatStatesDo: Readonly<Record<OperatorState, string>> = {
 export function registerBackends(program: Command, context: CliContext): void {
   const backends = program
     .command('backends')
+    .summary('list backends, drain one, change its share')
     .description('list the backends, take one out of service, change its share')
     .addHelpText(
       'after',
       [
         '',
         'Examples:',
-        '  dde backends                     list them',
-        '  dde backends drain orthanc1      no new studies; bound ones finish',
-        '  dde backends maint orthanc1      nothing is sent there',
-        '  dde backends ready orthanc1      back in service',
-        '  dde backends weight orthanc1 0.5 half the share of new studies',
+        '  dde backends                       list them',
+        '  dde backends --watch               and again and again',
+        '  dde backends drain orthanc1        no new studies; bound ones finish',
+        '  dde backends maint orthanc1        nothing is sent there',
+        '  dde backends ready orthanc1        back in service',
+        '  dde backends weight orthanc1 0.5   half the share of new studies',
       ].join('\n'),
     );
 

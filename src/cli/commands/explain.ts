@@ -15,6 +15,7 @@ import { findStudy, formerOf, unknownStudy } from './where.ts';
 
 export function registerExplain(program: Command, context: CliContext): void {
   withServiceOptions(program.command('explain <study>'))
+    .summary('why a study went where it went, or why it waits')
     .description(
       'why a study went where it went, or why it waits: every backend considered with its figures, what was predicted, what happened',
     )
@@ -22,13 +23,15 @@ export function registerExplain(program: Command, context: CliContext): void {
       'after',
       [
         '',
-        'SECONDS until the study is available there: after the WAIT for a lane its OWN work, on as many lanes as it can use; but',
-        'not before the last of its images, or before all that is ahead of it. o: time for an image, r: bytes a second, g: how',
+        'SECONDS until the study is available there: after the WAIT for a lane its OWN',
+        'work, on as many lanes as it can use; but not before the last of its images, or',
+        'before all that is ahead of it. o: time for an image, r: bytes a second, g: how',
         'the backend does at the moment against both (1: as expected).',
         'A backend without a word about its state was ready and up.',
         '',
         'Examples:',
         '  dde explain 1.2.840.113619.2.1',
+        '  dde explain 1.2.840.113619.2.1 --json',
       ].join('\n'),
     )
     .action(async (uid: string, options: ServiceOptions) => {

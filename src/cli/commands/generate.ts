@@ -4,6 +4,7 @@ import type { CliContext } from '../program.ts';
 export function registerGenerate(program: Command, context: CliContext): void {
   program
     .command('generate')
+    .summary('write what follows from the topology')
     .description(
       'write the Orthanc configurations, the Lua hook and the compose environment from the topology',
     )

@@ -25,6 +25,7 @@ const whatStatesMean: Readonly<Record<FormerCopyAnswer['state'], string>> = {
 
 export function registerHeal(program: Command, context: CliContext): void {
   withWatchOptions(program.command('heal [study]'))
+    .summary('what studies left on former backends')
     .description(
       'what studies left on backends they were bound to before, and what becomes of it; settles conflicts',
     )
@@ -36,7 +37,8 @@ export function registerHeal(program: Command, context: CliContext): void {
       'after',
       [
         '',
-        'Healing goes on by itself; only a conflict needs you. Look at both in their Orthanc Explorers first.',
+        'Healing goes on by itself; only a conflict needs you. Look at both in their',
+        'Orthanc Explorers first.',
         '',
         'Examples:',
         '  dde heal                          of all studies, oldest first',

@@ -13,6 +13,7 @@ interface HistoryOptions extends PageOptions {
 
 export function registerHistory(program: Command, context: CliContext): void {
   withPageOptions(program.command('history'), 100)
+    .summary('load and transfers over time')
     .description('load and transfers of every Orthanc over time')
     .option('--orthanc <name>', 'of this front or backend only')
     .option('--from <time>', 'such as 2026-11-24T08:00:00Z; default: an hour before --to')

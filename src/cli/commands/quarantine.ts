@@ -27,6 +27,7 @@ function withFront(command: Command): Command {
 export function registerQuarantine(program: Command, context: CliContext): void {
   const quarantine = program
     .command('quarantine')
+    .summary('what needs a person, and what can be done')
     .description('what cannot be delivered without a person, and what that person can do')
     .addHelpText(
       'after',

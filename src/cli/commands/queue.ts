@@ -22,6 +22,7 @@ export function formerCopies(queue: Pick<QueueAnswer, 'formerCopies' | 'formerCo
 
 export function registerQueue(program: Command, context: CliContext): void {
   withWatchOptions(program.command('queue'))
+    .summary('what waits, since when, and why')
     .description('what waits for each backend, since when, and why')
     .addHelpText('after', '\nExamples:\n  dde queue\n  dde queue --watch --interval 1\n  dde queue --json')
     .action(async (options: WatchOptions) =>

@@ -11,6 +11,7 @@ interface RebindOptions extends ServiceOptions {
 
 export function registerRebind(program: Command, context: CliContext): void {
   withServiceOptions(program.command('rebind <study> [backend]'))
+    .summary('bind a study to another backend, whole')
     .description(
       'bind a study to another backend, whole; what the former one has is moved, proven and deleted by itself',
     )

@@ -42,6 +42,7 @@ const usualLanes = 2;
 export function registerReplay(program: Command, context: CliContext): void {
   program
     .command('replay')
+    .summary('what would have been with another policy')
     .description(
       'what would have been with another policy: the studies of a span of time from the ledger, on backends as they were then',
     )
@@ -62,15 +63,16 @@ export function registerReplay(program: Command, context: CliContext): void {
       'after',
       [
         '',
-        'Nothing is asked of the service, nothing is written. Backends are as their transfers were, minute by minute; lanes and',
-        'weights are those of the topology now. The row that replays what was tells how far the others are to be trusted.',
+        'Nothing is asked of the service, nothing is written. Backends are as their',
+        'transfers were, minute by minute; lanes and weights are those of the topology',
+        'now. The row that replays what was tells how far the others are to be trusted.',
         '',
-        `A policy may also be ${ablationsHelp};`,
-        'written expected-completion:no-late-binding, and shown as :no-late-binding.',
+        ablationsHelp,
         '',
         'Examples:',
         '  dde replay --policy expected-completion round-robin',
-        '  dde replay --from 2026-11-23T06:00:00Z --to 2026-11-23T18:00:00Z --ledger monday.sqlite',
+        '  dde replay --from 2026-11-23T06:00:00Z --to 2026-11-23T18:00:00Z',
+        '  dde replay --ledger monday.sqlite --order critical --json',
       ].join('\n'),
     )
     .action((options: ReplayOptions) => {

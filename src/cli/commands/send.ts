@@ -20,6 +20,7 @@ const pollMs = 250;
 
 export function registerSend(program: Command, context: CliContext): void {
   withServiceOptions(program.command('send <path...>'))
+    .summary('send files through a front, and see what went where')
     .description('send DICOM files and folders of them to a front, and say where each study went')
     .option('--wait <seconds>', 'how long to wait until every study is proven on its backend', '60')
     .option('--no-wait', 'end when the front has taken the files')

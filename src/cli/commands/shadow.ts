@@ -12,6 +12,7 @@ interface ShadowOptions extends ServiceOptions {
 
 export function registerShadow(program: Command, context: CliContext): void {
   withServiceOptions(program.command('shadow'))
+    .summary('what the policy on trial would have done otherwise')
     .description('what the policy on trial (routing.shadow) would have done otherwise; it moves nothing')
     .option('--from <time>', 'such as 2026-11-24T08:00:00Z; default: 24 hours before --to')
     .option('--to <time>', 'default: now')

@@ -27,6 +27,7 @@ interface Status {
 
 export function registerStatus(program: Command, context: CliContext): void {
   withWatchOptions(program.command('status'))
+    .summary('the farm at a glance')
     .description('the farm at a glance: what waits, and how every Orthanc is')
     .addHelpText('after', '\nExamples:\n  dde status\n  dde status --watch\n  dde status --json')
     .action(async (options: WatchOptions) => show(context, options, { ask: statusOf, print: printStatus }));
