@@ -70,7 +70,7 @@ export interface ServiceClient {
 }
 
 /** Time limit of a question; the service answers from memory and ledger. */
-const answerMs = 30_000;
+const usualAnswerMs = 30_000;
 
 /** Gives a command `--service`, `--token-file` and `--json`. */
 export function withServiceOptions(command: Command): Command {
@@ -80,8 +80,15 @@ export function withServiceOptions(command: Command): Command {
     .option('--json', 'print JSON for programs');
 }
 
-/** @throws UserError when the URL is none, or there is no token */
-export function connectService(context: CliContext, options: ServiceOptions): ServiceClient {
+/**
+ * @param answerMs how long an answer is waited for
+ * @throws UserError when the URL is none, or there is no token
+ */
+export function connectService(
+  context: CliContext,
+  options: ServiceOptions,
+  answerMs = usualAnswerMs,
+): ServiceClient {
   const url = serviceUrl(context, options);
   const { token, from } = adminToken(context, options);
   const http = axios.create({

@@ -21,11 +21,15 @@ const commonNames = new Set(common.options.map(({ long }) => long));
 
 /** The usage of every command, in the order of the help. */
 export function usageOf(): readonly Usage[] {
-  return commandTree().commands.map((command) => ({
-    name: command.name(),
-    description: command.description(),
-    text: [command, ...command.commands].filter(isTyped).map(synopsis).join('\n\n'),
-  }));
+  const tree = commandTree();
+  const visible = tree.createHelp().visibleCommands(tree);
+  return tree.commands
+    .filter((command) => visible.includes(command))
+    .map((command) => ({
+      name: command.name(),
+      description: command.description(),
+      text: [command, ...command.commands].filter(isTyped).map(synopsis).join('\n\n'),
+    }));
 }
 
 /** The options that all commands share which ask the service. */

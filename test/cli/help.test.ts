@@ -4,10 +4,13 @@ import { commandTree, run } from '../../src/cli/program.ts';
 
 /** Every command that can be typed, by its words: `quarantine release`. */
 function typedCommands(command: Command, words: readonly string[] = []): (readonly [string, Command])[] {
-  return command.commands.flatMap((one) => {
-    const path = [...words, one.name()];
-    return [[path.join(' '), one] as const, ...typedCommands(one, path)];
-  });
+  const visible = command.createHelp().visibleCommands(command);
+  return command.commands
+    .filter((one) => visible.includes(one))
+    .flatMap((one) => {
+      const path = [...words, one.name()];
+      return [[path.join(' '), one] as const, ...typedCommands(one, path)];
+    });
 }
 
 const all = typedCommands(commandTree());

@@ -4,6 +4,7 @@ import { registerAudit } from './audit.ts';
 import { registerBackends } from './backends.ts';
 import { registerBackup } from './backup.ts';
 import { registerCheck } from './check.ts';
+import { registerCompletion } from './completion.ts';
 import { registerEvacuate } from './evacuate.ts';
 import { registerExplain } from './explain.ts';
 import { registerGenerate } from './generate.ts';
@@ -43,4 +44,5 @@ export const commands: readonly ((program: Command, context: CliContext) => void
   registerCheck,
   registerGenerate,
   registerSimulate,
+  registerCompletion,
 ];
