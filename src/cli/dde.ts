@@ -1,4 +1,10 @@
-import { run } from './program.ts';
+import { enableCompileCache } from 'node:module';
+import { join } from 'node:path';
+
+// Half of what a command takes is reading its own code. Not in the folder for temporary files, where others could put theirs;
+// where it cannot be written everything works as without.
+enableCompileCache(join(import.meta.dirname, '../../node_modules/.cache/dde'));
+const { run } = await import('./program.ts');
 
 // `dde studies | head`: whoever reads has had enough, which is no failure of ours and needs no trace.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -149,7 +149,10 @@ function renderTable(
     wordWrap: true,
     wrapOnWordBoundary: longestWord(text) <= (widths[column] ?? 0),
   });
-  if (head !== null) table.push(head.map((text, column) => cell(text, column, look.colour.bold)));
+  // A heading that has to be broken stays plain: it could be broken inside a colour.
+  const bold = (text: string, column: number) => (plain: string) =>
+    text.length <= (widths[column] ?? 0) ? look.colour.bold(plain) : plain;
+  if (head !== null) table.push(head.map((text, column) => cell(text, column, bold(text, column))));
   for (const row of rows) table.push(row.map((text, column) => cell(text, column, (plain) => plain)));
   return table
     .toString()

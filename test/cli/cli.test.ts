@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { type Farm, startFarm } from '../support/farm.ts';
-import { isNarrow, type Ran, root, runDde, spawnDde } from './dde.ts';
+import { followDde, isNarrow, type Ran, root, runDde, spawnDde } from './dde.ts';
 
 let farm: Farm;
 
@@ -53,6 +53,87 @@ describe('a farm at rest', () => {
     expect(away.code).toBe(2);
     expect(away.err.trim().split('\n')).toHaveLength(1);
     expect(away.err).toContain('does not answer');
+  });
+
+  test('it is asked where DDE_URL says, with DDE_TOKEN, and nothing else of the farm is needed', async () => {
+    const elsewhere = { DDE_TOPOLOGY: '/nowhere.yaml', DDE_HOME: '/nowhere', DDE_ADMIN_TOKEN: '' };
+    const url = farm.topology.service.url;
+    const asked = await dde(['status'], {
+      ...elsewhere,
+      DDE_URL: `${url}/`,
+      DDE_TOKEN: 'token-of-this-test-farm',
+    });
+    expect(asked, asked.err).toMatchObject({ code: 0 });
+    const refused = await dde(['status'], { ...elsewhere, DDE_URL: url, DDE_TOKEN: 'another-token' });
+    expect(refused).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('refuses the token of DDE_TOKEN'),
+    });
+    const wrong = await dde(['status'], { ...elsewhere, DDE_URL: 'pacs.example' });
+    expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('DDE_URL is "pacs.example"') });
+  });
+
+  test('the token of the farm here is not shown to another machine', async () => {
+    await writeFile(join(farm.home, 'admin-token'), 'token-of-this-test-farm\n');
+    const own = { DDE_ADMIN_TOKEN: '' };
+    expect(await dde(['status'], own)).toMatchObject({ code: 0 });
+    expect(await dde(['status', '--service', farm.topology.service.url], own)).toMatchObject({ code: 0 });
+    const other = await dde(['status', '--service', 'https://pacs.example:3000'], own);
+    expect(other).toMatchObject({ code: 2, err: expect.stringContaining('There is no token for') });
+  });
+
+  test('all pages are one document, and one table', async () => {
+    const points = z.object({ items: z.array(z.object({ at: z.string() })), next: z.null() });
+    const all = await dde(['history', '--all', '--json']);
+    expect(points.parse(JSON.parse(all.out)).items.length).toBeGreaterThan(2);
+    expect(JSON.parse((await dde(['audit', '--all', '--json'])).out)).toEqual({ items: [], next: null });
+    const first = await dde(['history', '--limit', '1']);
+    expect(first.out.split('\n')).toHaveLength(3);
+    expect(first.err).toMatch(/^There are more: --all, or --cursor \S+\n$/);
+    expect(await dde(['history', '--limit', '0'])).toMatchObject({ code: 2 });
+  });
+
+  test('status is watched until Ctrl-C: a line of JSON each time, frames without a terminal', async () => {
+    const lines = await followDde(
+      farm,
+      ['status', '--watch', '--interval', '0.2', '--json'],
+      (out) => out.split('\n').length > 3,
+    );
+    expect(lines, lines.err).toMatchObject({ code: 0 });
+    for (const line of lines.out.trim().split('\n')) expect(JSON.parse(line)).toHaveProperty('queue');
+    const frames = await followDde(
+      farm,
+      ['queue', '-w', '--interval', '0.2'],
+      (out) => out.split('waiting').length > 2,
+    );
+    expect(frames.code).toBe(0);
+    expect(frames.out).toMatch(/^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n0 images waiting\n\n?){2}$/);
+    expect(await dde(['queue', '-w', '--interval', 'often'])).toMatchObject({ code: 2 });
+  });
+
+  test('what is watched on a terminal stays in place, and a service that is away is waited for', async () => {
+    const away = await followDde(
+      farm,
+      ['backends', '--watch', '--interval', '0.2', '--service', 'http://127.0.0.1:9'],
+      (out) => out.split('does not answer').length > 2,
+      { isTTY: true, columns: 80, rows: 5 },
+    );
+    expect(away).toMatchObject({ code: 0, err: '' });
+    const shown = await followDde(
+      farm,
+      ['status', '--watch', '--interval', '0.2'],
+      (out) => out.split('Ctrl-C').length > 2,
+      { isTTY: true, columns: 80, rows: 5 },
+    );
+    expect(shown).toMatchObject({ code: 0, err: '' });
+    const [, screen = '', after = ''] = shown.out.split(/\u001B\[\?1049[hl]/);
+    // Two frames, each from the upper left corner, none longer than the terminal; and the last one whole at the end.
+    const frames = screen.split('\u001B[H').slice(1);
+    expect(frames.length).toBeGreaterThanOrEqual(2);
+    for (const frame of frames) expect(frame.split('\r\n')).toHaveLength(5);
+    expect(screen).toContain('more lines');
+    expect(after).toContain('orthanc2');
+    expect(after).not.toContain('Ctrl-C');
   });
 
   test('check names an Orthanc that refuses the password', async () => {

@@ -45,7 +45,8 @@ async function statusOf(service: ServiceClient): Promise<Status> {
 }
 
 function printStatus({ queue, fronts, backends, evacuations }: Status, out: Output): void {
-  const headline = `${backlog(queue)}, ${queue.quarantined.toLocaleString('en-US')} in quarantine`;
+  const why = queue.quarantined > 0 ? ': "dde quarantine" says why' : '';
+  const headline = `${backlog(queue)}, ${queue.quarantined.toLocaleString('en-US')} in quarantine${why}`;
   out.line(queue.quarantined > 0 ? out.colour.yellow(headline) : out.colour.bold(headline));
   if (queue.settling > 0) {
     out.line(`${counted(queue.settling, 'image')} proven, on a front until their study settles`);
