@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { uploadStatuses } from './orthanc.ts';
 
 /**
  * What an Orthanc answers, as far as it is used here. Everything else in an answer is let through: newer versions say more.
@@ -96,7 +97,7 @@ export const jobsAnswer = z.array(
 /** Peers by name, from 1.9.3 on with their addresses. */
 export const peersAnswer = z.record(z.string(), z.object({ Url: z.string() }));
 
-export const uploadAnswer = z.object({ ID: z.string(), Status: z.enum(['Success', 'AlreadyStored']) });
+export const uploadAnswer = z.object({ ID: z.string(), Status: z.enum(uploadStatuses) });
 
 /** Of an attachment; empty MD5s where `StoreMD5ForAttachments` is off. The same from 1.10.1 to 1.13.0. */
 export const attachmentAnswer = z.object({

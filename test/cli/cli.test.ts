@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { type Farm, startFarm } from '../support/farm.ts';
 import { followDde, isNarrow, type Ran, root, runDde, spawnDde } from './dde.ts';
 
+const escape = String.fromCodePoint(27);
 let farm: Farm;
 
 beforeAll(async () => {
@@ -126,9 +127,9 @@ describe('a farm at rest', () => {
       { isTTY: true, columns: 80, rows: 5 },
     );
     expect(shown).toMatchObject({ code: 0, err: '' });
-    const [, screen = '', after = ''] = shown.out.split(/\u001B\[\?1049[hl]/);
+    const [, screen = '', after = ''] = shown.out.split(new RegExp(`${escape}\\[\\?1049[hl]`));
     // Two frames, each from the upper left corner, none longer than the terminal; and the last one whole at the end.
-    const frames = screen.split('\u001B[H').slice(1);
+    const frames = screen.split(`${escape}[H`).slice(1);
     expect(frames.length).toBeGreaterThanOrEqual(2);
     for (const frame of frames) expect(frame.split('\r\n')).toHaveLength(5);
     expect(screen).toContain('more lines');

@@ -82,9 +82,8 @@ export function registerBackends(program: Command, context: CliContext): void {
     const changed = await connectService(context, options).patch(path, backendAnswer, body);
     if (options.json === true) context.out.json(changed);
     else {
-      context.out.line(
-        `${changed.name} is ${changed.state} with weight ${changed.weight}: ${whatStatesDo[changed.state]}.`,
-      );
+      const news = `${changed.name} is ${changed.state} with weight ${changed.weight}: ${whatStatesDo[changed.state]}.`;
+      context.out.line(folded(news, context.out.width));
     }
   };
 

@@ -145,8 +145,11 @@ function printStudy(study: StudyAnswer, out: Output): void {
         out.width,
       ),
     );
-    out.line(`If the latter is right:  dde heal ${study.studyInstanceUID} --accept-current ${backend}`);
-    out.line(`If ${backend} is right:  dde rebind ${study.studyInstanceUID} ${backend}`);
-    out.line(folded(`and then the same with --accept-current ${target ?? 'BACKEND'}.`, out.width));
+    // Commands stay whole, to be copied.
+    out.line('If the latter is right:');
+    out.line(`  dde heal ${study.studyInstanceUID} --accept-current ${backend}`);
+    out.line(`If ${backend} is right:`);
+    out.line(`  dde rebind ${study.studyInstanceUID} ${backend}`);
+    out.line(`  dde heal ${study.studyInstanceUID} --accept-current ${target ?? 'BACKEND'}`);
   }
 }

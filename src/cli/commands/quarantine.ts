@@ -163,7 +163,10 @@ function registerDownload(quarantine: Command, context: CliContext): void {
         file ?? `${found.orthancId}.dcm`,
       );
       if (options.json === true) context.out.json(saved);
-      else context.out.line(`Saved ${size(saved.bytes)} in ${saved.file}; it holds the patient's data.`);
+      else {
+        const news = `Saved ${size(saved.bytes)} in ${saved.file}; it holds the patient's data.`;
+        context.out.line(folded(news, context.out.width));
+      }
     });
 }
 
