@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import express from 'express';
 import { createAdmin } from './admin/admin.ts';
 import { createArrivals } from './backends/arrivals.ts';
+import { createFarmSampler } from './backends/farm-sampler.ts';
+import { countingArrivals, createFlow } from './backends/flow.ts';
 import { createHousekeeping } from './backends/housekeeping.ts';
 import { createLearning } from './backends/learning.ts';
 import { createPoller } from './backends/poller.ts';
@@ -144,6 +146,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       log,
     });
 
+    const flow = createFlow(clock);
+    const noted = countingArrivals(ledger, flow);
     const frontRest = createFrontRest();
     const carry = createCarry({
       ledger,
@@ -160,6 +164,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       log,
       metrics,
       onBackendTrouble: (backend) => poller.pollNow(backend),
+      onCarried: (moved) => flow.carried(moved),
     });
     const { batch } = topology.routing;
     const lanes = createLanes({
@@ -265,7 +270,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     undo.push(() => settler.stop());
 
     const reconciler = createReconciler({
-      ledger,
+      ledger: { ...ledger, ...noted },
       fronts,
       clock,
       log,
@@ -289,14 +294,23 @@ export async function startService(options: ServiceOptions): Promise<Service> {
 
     const housekeeping = createHousekeeping({ ledger, keep: topology.history, clock, log });
     undo.push(() => housekeeping.stop());
+    const farmSampler = createFarmSampler({
+      ledger,
+      flow,
+      sampleMs: topology.history.sampleMs,
+      clock,
+      log,
+    });
+    undo.push(() => farmSampler.stop());
 
+    const ending = new AbortController();
     const app = express();
     app.disable('x-powered-by');
     const onReceived = (study: string, { assignments }: ReceivedAnswer): void => {
       if (assignments.length === 0) dispatcher.studyWaits(study);
       else for (const assignment of assignments) lanes.wake(assignment.backend);
     };
-    const noting = createNoting({ ledger, clock, log, onNoted: onReceived });
+    const noting = createNoting({ ledger: noted, clock, log, onNoted: onReceived });
     undo.push(() => noting.stop());
     const hook = createHook({
       noting,
@@ -320,6 +334,11 @@ export async function startService(options: ServiceOptions): Promise<Service> {
               .map(({ front, reachable, reason }) => [front, { health: reachable ? 'up' : 'down', reason }]),
           ),
         topology,
+        routing: () => latest.routing,
+        flow,
+        learnt: (backend) => learning.model(backend),
+        freeBytes: (front) => admission.freeBytes(front),
+        ending: ending.signal,
         stateFolder: options.home,
         ledgerNotice: notice,
         adminToken: options.adminToken,
@@ -347,12 +366,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     server.keepAliveTimeout = 75_000;
     await listen(server, topology.service.listen, topology.service.port);
     undo.push(() => close(server));
+    undo.push(() => ending.abort());
 
     learning.start();
     poller.start();
     undo.push(() => poller.stop());
     admission.start();
     housekeeping.start();
+    farmSampler.start();
     dispatcher.start();
     settler.start();
     secondLook.start();

@@ -15,6 +15,7 @@ import { evacuationRoutes } from './routes/evacuation.ts';
 import { failoverRoutes } from './routes/failover.ts';
 import { farmRoutes } from './routes/farm.ts';
 import { instanceRoutes } from './routes/instances.ts';
+import { observeRoutes } from './routes/observe.ts';
 import { quarantineRoutes } from './routes/quarantine.ts';
 import { shadowRoutes } from './routes/shadow.ts';
 import { studyRoutes } from './routes/studies.ts';
@@ -42,6 +43,7 @@ export function createAdmin(deps: AdminDeps): Router {
     ...auditRoutes(deps),
     ...backupRoutes(deps),
     ...instanceRoutes(deps),
+    ...observeRoutes(deps),
   ];
   const description = JSON.stringify(openApi(routes, deps.version), null, 1);
   const token = requireToken(deps.adminToken);
