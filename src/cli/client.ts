@@ -65,6 +65,11 @@ export interface ServiceClient {
     path: string,
     options?: { readonly timeoutMs?: number },
   ): Promise<{ readonly file: Readable; readonly bytes: number | null }>;
+  /** Server-sent events, for as long as they come; `lastEventId`: those after it. Breaks with ServiceAway. */
+  stream(
+    path: string,
+    options: { readonly signal: AbortSignal; readonly lastEventId?: string },
+  ): Promise<AsyncIterable<Buffer>>;
   /** Streams one file to a front; `front` null: whichever takes it. */
   upload(file: Readable, bytes: number, front: string | null): Promise<z.output<typeof uploadAnswer>>;
 }
@@ -109,6 +114,7 @@ export function connectService(
       ask(http, { method: 'post', url: path, data: body, ...(patient ? { timeout: 0 } : {}) }, schema, from),
     delete: async (path, schema) => ask(http, { method: 'delete', url: path }, schema, from),
     download: async (path, { timeoutMs = answerMs } = {}) => openFile(http, path, timeoutMs, from),
+    stream: async (path, opening) => openStream(http, path, opening, from),
     upload: async (file, bytes, front) =>
       ask(
         http,
@@ -229,6 +235,41 @@ async function openFile(
   if (response.status >= 400) throw refusal(response, await jsonOf(response.data), url, tokenFrom);
   const length = Number(response.headers['content-length'] ?? Number.NaN);
   return { file: response.data, bytes: Number.isSafeInteger(length) ? length : null };
+}
+
+async function openStream(
+  http: AxiosInstance,
+  path: string,
+  { signal, lastEventId }: { readonly signal: AbortSignal; readonly lastEventId?: string },
+  tokenFrom: string,
+): Promise<AsyncIterable<Buffer>> {
+  const url = http.defaults.baseURL ?? '';
+  const response = await http
+    .request<Readable>({
+      method: 'get',
+      url: path,
+      responseType: 'stream',
+      signal,
+      headers: {
+        Accept: 'text/event-stream',
+        ...(lastEventId === undefined ? {} : { 'Last-Event-ID': lastEventId }),
+      },
+    })
+    .catch((error: unknown) => {
+      throw awayOf(error, url);
+    });
+  if (response.status >= 400) throw refusal(response, await jsonOf(response.data), url, tokenFrom);
+  return unbroken(response.data, url);
+}
+
+/** Says of a service that dies in the middle of a stream what is said of one that does not answer. */
+async function* unbroken(stream: Readable, url: string): AsyncGenerator<Buffer> {
+  try {
+    for await (const piece of stream) yield piece as Buffer;
+  } catch (error) {
+    const why = systemCode(error) ?? 'it broke off';
+    throw new ServiceAway(`The service at ${url} is away (${why}); it is waited for.`, { cause: error });
+  }
 }
 
 /** Null: it is no JSON, or the service stopped in the middle of it. */

@@ -90,15 +90,18 @@ async function* pages<T>(
 ): AsyncGenerator<Page<T>> {
   const schema = pageOf(item);
   let from = cursor;
+  let missing = all === true ? Number.POSITIVE_INFINITY : limit;
   do {
     const page = await service.get(path, schema, {
       ...query,
-      limit: all === true ? mostAtOnce : limit,
+      limit: Math.min(mostAtOnce, missing),
       cursor: from,
     });
     yield page;
     from = page.next ?? undefined;
-  } while (all === true && from !== undefined);
+    // A page may have fewer than were asked for, although there are more: what a filter has left out takes its time.
+    missing -= page.items.length;
+  } while (missing > 0 && from !== undefined);
 }
 
 async function writeOne<T>(
@@ -107,7 +110,13 @@ async function writeOne<T>(
   options: PageOptions,
   list: PagedList<T>,
 ): Promise<void> {
-  for await (const { items, next } of pages(service, options, list)) out.json({ items, next });
+  const all: T[] = [];
+  let last: string | null = null;
+  for await (const { items, next } of pages(service, options, list)) {
+    all.push(...items);
+    last = next;
+  }
+  out.json({ items: all, next: last });
 }
 
 /** The same document as of one page, written bit by bit. */

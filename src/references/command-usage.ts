@@ -44,8 +44,8 @@ function isTyped(command: Command): boolean {
 
 function synopsis(command: Command): string {
   const parent = command.parent?.name() === 'dde' ? '' : `${command.parent?.name() ?? ''} `;
-  const own = command.options.filter(({ long, hidden }) => !commonNames.has(long) && !hidden);
-  const asks = own.length < command.options.length;
+  const asks = command.options.some(({ long }) => long === '--service');
+  const own = command.options.filter(({ long, hidden }) => !hidden && !(asks && commonNames.has(long)));
   const words = [
     `dde ${parent}${command.name()}`,
     ...(own.length + (asks ? 1 : 0) > 0 ? ['[options]'] : []),
@@ -54,8 +54,10 @@ function synopsis(command: Command): string {
       return argument.required ? `<${name}>` : `[${name}]`;
     }),
   ];
-  const description = folded(command.description(), width - 8).replaceAll('\n    ', '\n    ');
-  return [words.join(' '), `    ${description}`, ...own.map(optionLine)].join('\n');
+  // What folds it indents all lines but the first.
+  return [words.join(' '), `    ${folded(command.description(), width - 4)}`, ...own.map(optionLine)].join(
+    '\n',
+  );
 }
 
 function optionLine(option: Option): string {

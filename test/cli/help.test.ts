@@ -31,7 +31,7 @@ function examplesIn(text: string): readonly string[] {
   const [, below = ''] = text.split('\nExamples:\n');
   return below
     .split('\n')
-    .map((line) => /^ {2}(?:[A-Z_]+=\S+ )*(dde .*)$/.exec(line)?.[1]?.replace(/ {2,}.*$/, '') ?? '')
+    .map((line) => /^ {2}(?:[A-Z_]+=\S+ )*(dde .*)$/.exec(line)?.[1]?.replace(/ {2,}.*$| >.*$/, '') ?? '')
     .filter((line) => line !== '');
 }
 

@@ -6,6 +6,7 @@ import { registerBackup } from './backup.ts';
 import { registerCheck } from './check.ts';
 import { registerCompletion } from './completion.ts';
 import { registerEvacuate } from './evacuate.ts';
+import { registerEvents } from './events.ts';
 import { registerExplain } from './explain.ts';
 import { registerGenerate } from './generate.ts';
 import { registerHeal } from './heal.ts';
@@ -39,6 +40,7 @@ export const commands: readonly ((program: Command, context: CliContext) => void
   registerShadow,
   registerReplay,
   registerHistory,
+  registerEvents,
   registerAudit,
   registerBackup,
   registerCheck,

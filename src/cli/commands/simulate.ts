@@ -63,7 +63,7 @@ export function registerSimulate(program: Command, context: CliContext): void {
     )
     .action(async (options: SimulateOptions) => {
       if (options.list === true) {
-        list(context);
+        list(context, options.json === true);
         return;
       }
       const scenarios = scenariosOf(options);
@@ -103,11 +103,17 @@ export function registerSimulate(program: Command, context: CliContext): void {
     });
 }
 
-function list({ out }: CliContext): void {
-  for (const name of scenarioNames()) {
+function list({ out }: CliContext, asJson: boolean): void {
+  const known = scenarioNames().map((name) => {
     const { about, heldOut } = loadScenario(name);
-    out.line(folded(`${name}: ${about}${heldOut ? ' (held out)' : ''}`, out.width));
+    return { name, about, heldOut };
+  });
+  if (asJson) {
+    out.json({ items: known });
+    return;
   }
+  for (const { name, about, heldOut } of known)
+    out.line(folded(`${name}: ${about}${heldOut ? ' (held out)' : ''}`, out.width));
 }
 
 function scenariosOf({ scenario = [usualScenario] }: SimulateOptions): Scenario[] {

@@ -1,16 +1,9 @@
 import type { Command } from 'commander';
 import { type EvacuationAnswer, evacuationAnswer } from '../../admin/failover-schemas.ts';
-import {
-  type BackendAnswer,
-  backendAnswer,
-  type FrontAnswer,
-  frontAnswer,
-  listOf,
-  type QueueAnswer,
-  queueAnswer,
-} from '../../admin/schemas.ts';
+import { type FarmAnswer, farmAnswer } from '../../admin/observe-schemas.ts';
+import { listOf, type QueueAnswer, queueAnswer } from '../../admin/schemas.ts';
 import type { ServiceClient } from '../client.ts';
-import { counted, folded } from '../format.ts';
+import { counted, folded, size } from '../format.ts';
 import type { Output } from '../output.ts';
 import type { CliContext } from '../program.ts';
 import { show, type WatchOptions, withWatchOptions } from '../watch.ts';
@@ -19,8 +12,10 @@ import { backlog, formerCopies } from './queue.ts';
 
 interface Status {
   readonly queue: QueueAnswer;
-  readonly fronts: readonly FrontAnswer[];
-  readonly backends: readonly BackendAnswer[];
+  readonly rates: FarmAnswer['rates'];
+  readonly modalities: FarmAnswer['modalities'];
+  readonly fronts: FarmAnswer['fronts'];
+  readonly backends: FarmAnswer['backends'];
   /** Those under way. */
   readonly evacuations: readonly EvacuationAnswer[];
 }
@@ -34,20 +29,24 @@ export function registerStatus(program: Command, context: CliContext): void {
 }
 
 async function statusOf(service: ServiceClient): Promise<Status> {
-  const [queue, fronts, backends, evacuations] = await Promise.all([
+  const [queue, farm, evacuations] = await Promise.all([
     service.get('/api/v1/queue', queueAnswer),
-    service.get('/api/v1/fronts', listOf(frontAnswer)),
-    service.get('/api/v1/backends', listOf(backendAnswer)),
+    service.get('/api/v1/farm', farmAnswer),
     service.get('/api/v1/evacuations', listOf(evacuationAnswer)),
   ]);
   const running = evacuations.items.filter((one) => one.state === 'running');
-  return { queue, fronts: fronts.items, backends: backends.items, evacuations: running };
+  const { rates, modalities, fronts, backends } = farm;
+  return { queue, rates, modalities, fronts, backends, evacuations: running };
 }
 
-function printStatus({ queue, fronts, backends, evacuations }: Status, out: Output): void {
+function printStatus({ queue, rates, fronts, backends, evacuations }: Status, out: Output): void {
   const why = queue.quarantined > 0 ? ': "dde quarantine" says why' : '';
   const headline = `${backlog(queue)}, ${queue.quarantined.toLocaleString('en-US')} in quarantine${why}`;
   out.line(queue.quarantined > 0 ? out.colour.yellow(headline) : out.colour.bold(headline));
+  if (rates.inInstances + rates.outInstances > 0) {
+    const flow = (images: number, bytes: number): string => `${images.toFixed(1)} images/s, ${size(bytes)}/s`;
+    out.line(`in ${flow(rates.inInstances, rates.inBytes)}; out ${flow(rates.outInstances, rates.outBytes)}`);
+  }
   if (queue.settling > 0) {
     out.line(`${counted(queue.settling, 'image')} proven, on a front until their study settles`);
   }
