@@ -169,6 +169,7 @@ export const studyAnswer = z.strictObject({
 export type StudyAnswer = z.infer<typeof studyAnswer>;
 
 export const eventAnswer = z.strictObject({ at: time, kind: z.string(), text: z.string() });
+export type EventAnswer = z.infer<typeof eventAnswer>;
 
 export const receiptAnswer = z.strictObject({
   orthancId: z.string(),

@@ -195,10 +195,13 @@ describe.each(['docs/getting-started.md', 'README.md'])('%s', (path) => {
 
 /**
  * Not here: setting up and starting a farm, which test/farm and test/setup do; tests and benches; a replay and an evacuation, which
- * take their time and have tests of their own.
+ * take their time and have tests of their own; what goes on until Ctrl-C.
  */
 function isHere(line: string): boolean {
-  return /^(npx dde|storescu|curl) /.test(line) && !/dde (up|replay|evacuate|simulate)\b/.test(line);
+  return (
+    /^(npx dde|storescu|curl) /.test(line) &&
+    !/dde (up|replay|evacuate|simulate)\b|--(watch|follow)/.test(line)
+  );
 }
 
 /** What storescu has sent is known a moment later. */

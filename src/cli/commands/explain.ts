@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import {
   type DecisionAnswer,
   decisionsAnswer,
+  type EventAnswer,
   eventAnswer,
   listOf,
   type OutcomeAnswer,
@@ -61,9 +62,29 @@ export function registerExplain(program: Command, context: CliContext): void {
       if (waits !== null) printWait(waits, context);
       else if (study.waiting !== null) out.line(folded(`It waits: ${study.waiting}`, out.width));
       for (const former of study.formerCopies) out.line(folded(`Left on ${formerOf(former)}`, out.width));
-      for (const event of events.items)
-        out.line(folded(`${localTime(event.at)}  ${event.kind}: ${event.text}`, out.width));
+      for (const { first, times, last } of gathered(events.items)) {
+        const again = times === 1 ? '' : ` (${times} times, the last at ${localTime(last.at)})`;
+        out.line(folded(`${localTime(first.at)}  ${first.kind}: ${first.text}${again}`, out.width));
+      }
     });
+}
+
+interface Gathered {
+  readonly first: EventAnswer;
+  readonly last: EventAnswer;
+  readonly times: number;
+}
+
+/** What happened again and again, with nothing else between, is told once. */
+function gathered(events: readonly EventAnswer[]): readonly Gathered[] {
+  const all: Gathered[] = [];
+  for (const event of events) {
+    const before = all.at(-1);
+    if (before !== undefined && before.last.kind === event.kind && before.last.text === event.text)
+      all[all.length - 1] = { ...before, last: event, times: before.times + 1 };
+    else all.push({ first: event, last: event, times: 1 });
+  }
+  return all;
 }
 
 function printDecision(decision: DecisionAnswer, withFigures: boolean, { out }: CliContext): void {

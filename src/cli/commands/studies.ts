@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { type StudyAnswer, studyAnswer, studyStates } from '../../admin/schemas.ts';
-import { age, folded, size } from '../format.ts';
+import { briefly, folded, size } from '../format.ts';
 import type { Output } from '../output.ts';
 import { type PageOptions, showPages, withPageOptions } from '../paging.ts';
 import type { CliContext } from '../program.ts';
@@ -62,7 +62,7 @@ function printStudies(
       study.modality,
       study.instances.received,
       size(study.bytes),
-      age(study.lastNewsAt, now),
+      briefly((now - Date.parse(study.lastNewsAt)) / 1000),
     ]),
     { right: [4, 5, 6], ...(after === undefined ? {} : { after }) },
   );
