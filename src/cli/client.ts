@@ -298,12 +298,9 @@ function refusal(
   if (!problem.success) return foreign(url, `status ${response.status}`);
   const retryAfter = Number(response.headers['retry-after'] ?? Number.NaN);
   const code = problem.data.type.slice(problem.data.type.lastIndexOf(':') + 1);
-  return new ServiceError(
-    response.status,
-    code,
-    problem.data.detail,
-    Number.isFinite(retryAfter) ? retryAfter : null,
-  );
+  // What the API calls a part of the query a person has typed as an option.
+  const detail = problem.data.detail.replaceAll(/\bquery\.(\w+)/g, '--$1');
+  return new ServiceError(response.status, code, detail, Number.isFinite(retryAfter) ? retryAfter : null);
 }
 
 function foreign(url: string, what: string): UserError {

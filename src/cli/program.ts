@@ -3,8 +3,9 @@ import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { type Environment, EnvironmentError, readEnvironment } from '../environment.ts';
 import { UserError } from '../user-error.ts';
+import { ServiceError } from './client.ts';
 import { commands } from './commands/index.ts';
-import { commandTerm, group } from './groups.ts';
+import { commandTerm, group, refuseUnknown } from './groups.ts';
 import { createOutput, type Output, type Sink } from './output.ts';
 
 /** What every command is handed. */
@@ -153,6 +154,7 @@ function createProgram(context: CliContext, io: CliIo): Command {
     );
   for (const register of commands) register(program, context);
   group(program);
+  refuseUnknown(program);
   // Sub-commands made with `.command()` inherit both; those added ready-made do not.
   for (const command of program.commands) command.exitOverride().showSuggestionAfterError();
   return program;
@@ -168,6 +170,11 @@ function sentences(error: unknown): readonly string[] {
   return [String(error)];
 }
 
+/** A request that is not valid says which option is not; it is recognised by its status, as the topology's problems by their name. */
 function isUsersTurn(error: unknown): boolean {
-  return error instanceof UserError || (error instanceof Error && error.name === 'TopologyError');
+  return (
+    (error instanceof ServiceError && error.status === 400) ||
+    error instanceof UserError ||
+    (error instanceof Error && error.name === 'TopologyError')
+  );
 }

@@ -49,6 +49,17 @@ describe('a farm at rest', () => {
     expect((await dde(['studies', '--state', 'lost'])).code).toBe(2);
   });
 
+  test.each([
+    [['backends', 'drian', 'orthanc1'], 'has no command "drian": did you mean drain?'],
+    [['quarantine', 'everything'], 'there are list, retry'],
+    [['stauts'], 'Did you mean status?'],
+    [['studies', '--since', 'yesterday'], 'how long ago, such as 2h'],
+    [['shadow', '--limit', '0'], '--limit: '],
+    [['history', '--from', '1h', '--to', '3h'], '--from: must not be after'],
+  ])('what was mistyped in %s is said, with 2', async (args, sentence) => {
+    expect(await dde(args)).toMatchObject({ code: 2, out: '', err: expect.stringContaining(sentence) });
+  });
+
   test('a service that is away is said in one sentence', async () => {
     const away = await dde(['status', '--service', 'http://127.0.0.1:9']);
     expect(away.code).toBe(2);

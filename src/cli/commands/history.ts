@@ -3,6 +3,7 @@ import { historyAnswer, historyResolutions } from '../../admin/schemas.ts';
 import { localTime, size } from '../format.ts';
 import { type PageOptions, showPages, withPageOptions } from '../paging.ts';
 import type { CliContext } from '../program.ts';
+import { isoOf } from '../times.ts';
 
 interface HistoryOptions extends PageOptions {
   readonly orthanc?: string;
@@ -16,8 +17,12 @@ export function registerHistory(program: Command, context: CliContext): void {
     .summary('load and transfers over time')
     .description('load and transfers of every Orthanc over time')
     .option('--orthanc <name>', 'of this front or backend only')
-    .option('--from <time>', 'such as 2026-11-24T08:00:00Z; default: an hour before --to')
-    .option('--to <time>', 'default: now')
+    .option(
+      '--from <time>',
+      'such as 2026-11-24T08:00:00Z, or 2h: two hours ago; default: an hour before --to',
+      isoOf,
+    )
+    .option('--to <time>', 'default: now', isoOf)
     .addOption(
       new Option('--resolution <name>', 'default: by the length of time').choices([...historyResolutions]),
     )
@@ -27,7 +32,7 @@ export function registerHistory(program: Command, context: CliContext): void {
         '',
         'Examples:',
         '  dde history --orthanc orthanc1 --resolution minute',
-        '  dde history --from 2026-11-24T00:00:00Z --all --json',
+        '  dde history --from 7d --all --json',
       ].join('\n'),
     )
     .action(async (options: HistoryOptions) => {

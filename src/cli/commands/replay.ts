@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { type Ablation, ablationNamed, ablations, isAblation } from '../../decision/ablations.ts';
 import { policyNamed } from '../../decision/policies.ts';
 import { LedgerError } from '../../ledger/ledger.ts';
@@ -25,6 +25,7 @@ import {
   type SetUp,
   type Span,
 } from '../replay/replay.ts';
+import { momentOf } from '../times.ts';
 
 interface ReplayOptions {
   readonly ledger?: string;
@@ -46,8 +47,12 @@ export function registerReplay(program: Command, context: CliContext): void {
     .description(
       'what would have been with another policy: the studies of a span of time from the ledger, on backends as they were then',
     )
-    .option('--from <time>', 'such as 2026-11-24T08:00:00Z; default: 24 hours before --to', timeOf)
-    .option('--to <time>', 'default: now', timeOf)
+    .option(
+      '--from <time>',
+      'such as 2026-11-24T08:00:00Z, or 2h: two hours ago; default: 24 hours before --to',
+      (text) => momentOf(text),
+    )
+    .option('--to <time>', 'default: now', (text) => momentOf(text))
     .option(
       '--policy <name...>',
       `which policies (default: expected-completion): ${policyNames.join(', ')}, or one of those below`,
@@ -107,12 +112,6 @@ export function registerReplay(program: Command, context: CliContext): void {
 
 function iso({ from, to }: Span): { readonly from: string; readonly to: string } {
   return { from: new Date(from).toISOString(), to: new Date(to).toISOString() };
-}
-
-function timeOf(text: string): number {
-  const at = Date.parse(text);
-  if (Number.isFinite(at)) return at;
-  throw new InvalidArgumentError('write it such as 2026-11-24T08:00:00Z');
 }
 
 /** @throws UserError with what a person can do */

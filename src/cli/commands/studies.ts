@@ -4,6 +4,7 @@ import { briefly, folded, size } from '../format.ts';
 import type { Output } from '../output.ts';
 import { type PageOptions, showPages, withPageOptions } from '../paging.ts';
 import type { CliContext } from '../program.ts';
+import { isoOf } from '../times.ts';
 
 interface StudiesOptions extends PageOptions {
   readonly backend?: string;
@@ -23,8 +24,12 @@ export function registerStudies(program: Command, context: CliContext): void {
     .option('--modality <code>', 'such as CT')
     .option('--station <name>', 'station name')
     .option('--aet <title>', 'AE title that sent them')
-    .option('--since <time>', 'with news since then, such as 2026-11-24T08:00:00Z')
-    .option('--until <time>', 'with news until then')
+    .option(
+      '--since <time>',
+      'with news since then, such as 2026-11-24T08:00:00Z, or 2h: two hours ago',
+      isoOf,
+    )
+    .option('--until <time>', 'with news until then', isoOf)
     .addHelpText(
       'after',
       [
@@ -32,7 +37,7 @@ export function registerStudies(program: Command, context: CliContext): void {
         'Examples:',
         '  dde studies --backend orthanc1 --state sending',
         '  dde studies --modality CT --limit 100 --json',
-        '  dde studies --since 2026-11-24T00:00:00Z --all',
+        '  dde studies --since 2h --all',
       ].join('\n'),
     )
     .action(async (options: StudiesOptions) => {
