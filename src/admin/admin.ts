@@ -1,6 +1,6 @@
-import { fileURLToPath } from 'node:url';
 import express, { type Router } from 'express';
 import helmet from 'helmet';
+import { dashboard } from './dashboard.ts';
 import type { AdminDeps } from './deps.ts';
 import { createExplorerLinks } from './explorer.ts';
 import { requireLocalHost, requireToken } from './guard.ts';
@@ -23,8 +23,8 @@ export type { AdminDeps } from './deps.ts';
 
 /**
  * Everything people, their scripts and their monitoring ask the service: `/api/v1`, `/openapi.json`, `/livez`, `/readyz`,
- * `/metrics`, and a page at `/`. The admin token is needed for all that says something about the farm; the page itself says
- * nothing, it asks the API with the token from its own address.
+ * `/metrics`, and the dashboard at `/`. A token is needed for all that says something about the farm; the dashboard's files say
+ * nothing, it asks the API like everybody else.
  *
  * Mount it after the hook: it answers every path it is asked.
  *
@@ -56,9 +56,7 @@ export function createAdmin(deps: AdminDeps): Router {
   router.use(['/api', '/metrics'], token);
   router.get('/metrics', metricsRoute(deps));
   mount(router, routes);
-  router.use(
-    express.static(fileURLToPath(new URL('page', import.meta.url)), { cacheControl: false, redirect: false }),
-  );
+  router.use(...dashboard(deps.log));
   router.use((request) => {
     throw new Problem(
       404,
