@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import express from 'express';
+import { createAccounts } from './admin/accounts.ts';
 import { createAdmin } from './admin/admin.ts';
 import { createArrivals } from './backends/arrivals.ts';
 import { createHousekeeping } from './backends/housekeeping.ts';
@@ -290,6 +291,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     const housekeeping = createHousekeeping({ ledger, keep: topology.history, clock, log });
     undo.push(() => housekeeping.stop());
 
+    const accounts = createAccounts({ ledger, fileToken: options.adminToken, clock, log });
+    undo.push(() => accounts.stop());
+
     const app = express();
     app.disable('x-powered-by');
     const onReceived = (study: string, { assignments }: ReceivedAnswer): void => {
@@ -322,7 +326,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         topology,
         stateFolder: options.home,
         ledgerNotice: notice,
-        adminToken: options.adminToken,
+        accounts,
         clock,
         log,
         version: options.version,
@@ -353,6 +357,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     undo.push(() => poller.stop());
     admission.start();
     housekeeping.start();
+    accounts.start();
     dispatcher.start();
     settler.start();
     secondLook.start();
