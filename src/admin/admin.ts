@@ -18,7 +18,9 @@ import { farmRoutes } from './routes/farm.ts';
 import { instanceRoutes } from './routes/instances.ts';
 import { quarantineRoutes } from './routes/quarantine.ts';
 import { shadowRoutes } from './routes/shadow.ts';
+import { steerRoutes } from './routes/steer.ts';
 import { studyRoutes } from './routes/studies.ts';
+import { topologyRoutes } from './routes/topology.ts';
 import { secureHeaders } from './secure-headers.ts';
 
 export type { AdminDeps } from './deps.ts';
@@ -38,6 +40,8 @@ export function createAdmin(deps: AdminDeps): Router {
     ...studyRoutes(deps, createExplorerLinks(deps)),
     ...failoverRoutes(deps),
     ...farmRoutes(deps),
+    ...steerRoutes(deps),
+    ...topologyRoutes(deps),
     ...shadowRoutes(deps),
     ...evacuationRoutes(deps),
     ...quarantineRoutes(deps),

@@ -5,6 +5,8 @@ import type { ShadowState } from '../decision/shadow.ts';
 import type { AdmissionState } from '../intake/admission.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Orthanc } from '../orthanc/orthanc.ts';
+import type { Echo } from '../steer/echo.ts';
+import type { Steer } from '../steer/steer.ts';
 import type { Clock, ConsideredBackend, EpochMs, Health } from '../study.ts';
 import type { Topology } from '../topology/topology.ts';
 import type { Evacuator, Failover, Healer, QuarantineDesk } from '../transfer/failover.ts';
@@ -46,4 +48,8 @@ export interface AdminDeps {
   readonly healer?: Healer;
   readonly evacuator?: Evacuator;
   readonly quarantine?: QuarantineDesk;
+  /** Changes of the topology while everything runs; absent: the service was not told where it is kept. */
+  readonly steer?: Steer;
+  /** Reaches a backend from every side; null: there is none of this name. */
+  readonly echo?: (backend: string, signal: AbortSignal) => Promise<Echo | null>;
 }

@@ -26,12 +26,16 @@ export interface RouteSpec<
   readonly answer: A;
   /** Statuses beside 200 a caller should expect, with what they mean. */
   readonly problems?: Readonly<Record<number, string>>;
+  /** What tells this state of the answer from others: sent as `ETag`, and handed back by callers as `If-Match`. */
+  readonly tag?: (answer: z.output<A>) => string;
   handle(input: {
     params: z.output<P>;
     query: z.output<Q>;
     body: z.output<B>;
     signal: AbortSignal;
     caller: Caller;
+    /** Tag of the state a caller wants to change; null: whatever it is. */
+    ifMatch: string | null;
   }): z.output<A> | Promise<z.output<A>>;
 }
 
@@ -76,7 +80,9 @@ export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
       body,
       signal: goneSignal(request),
       caller: callerOf(response),
+      ifMatch: tagIn(request.headers['if-match']),
     });
+    if (spec.tag !== undefined) response.set('ETag', `"${spec.tag(answer)}"`);
     response.set('Cache-Control', 'no-store').json(answer);
   };
   return {
@@ -94,6 +100,12 @@ export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
     problems: spec.problems ?? {},
     handlers: spec.body === undefined ? [run] : [json, run],
   };
+}
+
+/** The tag of `If-Match: "tag"`; `*` and nothing mean any. A proxy that compresses may have made it a weak one. */
+function tagIn(header: string | undefined): string | null {
+  if (header === undefined || header.trim() === '*') return null;
+  return header.trim().replace(/^(?:W\/)?"(.*)"$/, '$1');
 }
 
 export function defaultRole(method: Method): Role {

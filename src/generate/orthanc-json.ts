@@ -1,3 +1,4 @@
+import { madeByKey, madeByUs, peerTimeoutSeconds } from '../topology/peer.ts';
 import type { FrontConfig, OrthancConfig, RunConfig, Topology } from '../topology/topology.ts';
 import { farmVariable } from '../topology/variables.ts';
 
@@ -15,9 +16,6 @@ const generated = 'Made by "dde generate" from orthanc-config/topology.yaml: edi
 
 /** Lua's HttpPost takes its time limit from here: seconds for which a dead service may hold the thread of the hook. */
 const hookTimeoutSeconds = 2;
-
-/** The largest single instance that must get through at the slowest rate worth waiting for. */
-const largestInstanceBytes = 1e9;
 
 /** A front: receives from anybody, keeps nothing for long, sends to its peers. */
 export function frontJson(topology: Topology, front: FrontConfig, run: RunConfig): OrthancJson {
@@ -98,13 +96,12 @@ function httpThreads({ backends }: Topology): number {
 }
 
 function peer({ routing }: Topology, backend: OrthancConfig): OrthancJson {
-  const { baseMs, bytesPerSecond } = routing.transferTimeout;
-  const bytes = Math.max(routing.batch.bytes, largestInstanceBytes);
   return {
     Url: `\${${farmVariable(backend.name)}_URL:-${backend.url}}`,
     Username: backend.username,
     Password: password(backend),
-    // For one instance. Longer than the service waits for most transfers, never shorter than the largest one needs.
-    Timeout: Math.ceil(baseMs / 1000 + bytes / bytesPerSecond),
+    Timeout: peerTimeoutSeconds(routing),
+    // By this the service knows, when the backend has left the topology, that the peer is not somebody else's.
+    [madeByKey]: madeByUs,
   };
 }

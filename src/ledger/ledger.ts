@@ -237,6 +237,8 @@ export interface MoveProof {
 export interface FailoverLedger {
   /** Studies bound to this backend of which something is still held on a front, oldest first. */
   bound(backend: string): readonly BoundStudy[];
+  /** Studies bound to this backend that are not through: something of them stands on a front, of some of those in quarantine. */
+  unfinishedOn(backend: string): { readonly studies: number; readonly quarantined: number };
   /** Studies with an instance that their current backend refused (outcome `refused`) and that nothing was decided about since. */
   refusedStudies(): readonly BoundStudy[];
   /**

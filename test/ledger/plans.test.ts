@@ -53,6 +53,7 @@ const indexes: Record<string, readonly string[]> = {
   unprove: ['instances_study'],
   beginRemoval: ['instances_study'],
   bound: ['studies_held', 'deliveries_study'],
+  unfinishedOn: ['studies_state'],
   refusedStudies: ['refusals_instance'],
   healable: ['former_copies_due'],
   lost: ['instances_study'],
