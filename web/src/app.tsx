@@ -21,7 +21,10 @@ const screens: Readonly<Record<string, { title: string; show: Screen; admin?: bo
   backends: { title: 'Backends', show: lazy(async () => (await import('./steer/screen.tsx')).SteerScreen) },
   journal: { title: 'Journal', show: lazy(async () => (await import('./journal/screen.tsx')).JournalScreen) },
   send: { title: 'Send', show: lazy(async () => (await import('./send/screen.tsx')).SendScreen) },
-  simulate: { title: 'Simulate', show: lazy(async () => (await import('./simulate/screen.tsx')).SimulateScreen) },
+  simulate: {
+    title: 'Simulate',
+    show: lazy(async () => (await import('./simulate/screen.tsx')).SimulateScreen),
+  },
   access: {
     title: 'Access',
     show: lazy(async () => (await import('./access/screen.tsx')).AccessScreen),

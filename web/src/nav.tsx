@@ -44,7 +44,9 @@ export function Nav({ current }: { current: string }) {
               <a href={`#/${name}`} aria-current={name === current ? 'page' : undefined}>
                 <Icon name={icon} />
                 <span>{text}</span>
-                {name === '' && tone !== 'good' && tone !== 'idle' && <i class={`dot ${tone}`} aria-hidden="true" />}
+                {name === '' && tone !== 'good' && tone !== 'idle' && (
+                  <i class={`dot ${tone}`} aria-hidden="true" />
+                )}
                 {name === 'queue' && quarantined > 0 && (
                   <span class="pill" title={`${quarantined} in quarantine`}>
                     {quarantined}

@@ -85,11 +85,13 @@ export function pictureOf(farm: Farm, width: number): Picture {
   const rows = Math.max(1, ...columns.map((column) => column.length));
   const height = rows * rowHeight;
   const nodes = columns.map((column, index) =>
-    column.map((draft, row): Node => ({
-      ...draft,
-      x: index * ((width - nodeWidth) / 2),
-      y: ((row + 0.5) * height) / column.length,
-    })),
+    column.map(
+      (draft, row): Node => ({
+        ...draft,
+        x: index * ((width - nodeWidth) / 2),
+        y: ((row + 0.5) * height) / column.length,
+      }),
+    ),
   );
   const byId = new Map(nodes.flat().map((node) => [node.id, node]));
   const edges = new Map<string, Edge>();
@@ -153,7 +155,9 @@ function others(count: number, id: string, what: string): Draft[] {
 /** What is in trouble is seen first, then what is busy. */
 function rankOf(one: FarmBackend): number {
   const tone = stateOf(one).tone;
-  return (tone === 'bad' ? 1e9 : tone === 'good' ? 0 : 1e6) + one.rate.instances + one.instancesInFlight / 1000;
+  return (
+    (tone === 'bad' ? 1e9 : tone === 'good' ? 0 : 1e6) + one.rate.instances + one.instancesInFlight / 1000
+  );
 }
 
 export function byName(a: { name: string }, b: { name: string }): number {

@@ -99,15 +99,16 @@ function Box({ node, width, height }: { node: Node; width: number; height: numbe
       <title>{`${node.name}${node.note === '' ? '' : `: ${node.note}`}`}</title>
     </>
   );
-  const transform = `translate(${node.x} ${node.y - height / 2})`;
-  return node.href === null ? (
-    <g class="node" transform={transform}>
-      {content}
+  return (
+    <g class="node" transform={`translate(${node.x} ${node.y - height / 2})`}>
+      {node.href === null ? (
+        content
+      ) : (
+        <a href={node.href} aria-label={`${node.name}: ${node.note}`}>
+          {content}
+        </a>
+      )}
     </g>
-  ) : (
-    <a class="node" href={node.href} transform={transform} aria-label={`${node.name}: ${node.note}`}>
-      {content}
-    </a>
   );
 }
 

@@ -106,7 +106,9 @@ function Fronts({ seen }: { seen: Farm }) {
             <span>
               <strong>{front.name}</strong>{' '}
               <span class="soft small-text">
-                {front.refusing ?? front.healthReason ?? (front.freeBytes === null ? '' : `${size(front.freeBytes)} free`)}
+                {front.refusing ??
+                  front.healthReason ??
+                  (front.freeBytes === null ? '' : `${size(front.freeBytes)} free`)}
               </span>
             </span>
             <span class="row">

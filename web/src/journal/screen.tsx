@@ -5,8 +5,8 @@ import { journal } from '../lib/live.ts';
 import { useAction, useLoad } from '../lib/load.ts';
 import { Choices } from '../ui/field.tsx';
 import { Card, Loading, Trouble } from '../ui/parts.tsx';
-import { JournalList } from './list.tsx';
 import { AuditTable } from './audit.tsx';
+import { JournalList } from './list.tsx';
 
 type View = 'all' | 'people';
 
@@ -18,7 +18,9 @@ export function JournalScreen() {
       <div class="head">
         <div>
           <h1>Journal</h1>
-          <p class="note">What people did, and what happened to studies and backends. It is kept in the ledger.</p>
+          <p class="note">
+            What people did, and what happened to studies and backends. It is kept in the ledger.
+          </p>
         </div>
         <Choices<View>
           label="What is shown"
@@ -43,10 +45,15 @@ function Everything() {
   const known = [...(first.value?.items ?? []), ...(older?.items ?? [])];
   const ids = new Set(known.map(({ id }) => id));
   // Live entries stand before those that were there when it was asked.
-  const entries = [...journal.value.filter(({ id }) => !ids.has(id)), ...known].toSorted((a, b) => b.at.localeCompare(a.at));
+  const entries = [...journal.value.filter(({ id }) => !ids.has(id)), ...known].toSorted((a, b) =>
+    b.at.localeCompare(a.at),
+  );
   const more = (): void =>
     run(async () => {
-      const page = await get<Page<JournalEntry>>('/events', { limit: 50, ...(next === null ? {} : { cursor: next }) });
+      const page = await get<Page<JournalEntry>>('/events', {
+        limit: 50,
+        ...(next === null ? {} : { cursor: next }),
+      });
       setOlder((before) => ({ items: [...(before?.items ?? []), ...page.items], next: page.next }));
     });
   return (

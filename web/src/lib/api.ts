@@ -26,7 +26,10 @@ export function whenSignedOut(callback: () => void): void {
 }
 
 /** Address of a part of the API, relative to the page, so that it works behind a proxy with a path of its own. */
-export function apiUrl(path: string, query: Readonly<Record<string, string | number | undefined>> = {}): string {
+export function apiUrl(
+  path: string,
+  query: Readonly<Record<string, string | number | undefined>> = {},
+): string {
   const words = Object.entries(query)
     .filter(([, value]) => value !== undefined && value !== '')
     .map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`);
@@ -69,18 +72,37 @@ export async function api<T>(
   throw problem;
 }
 
-export const get = <T>(path: string, query: Parameters<typeof apiUrl>[1] = {}, signal?: AbortSignal): Promise<T> =>
-  api<T>('GET', apiUrl(path, query).slice('api/v1'.length), undefined, signal === undefined ? {} : { signal });
+export const get = <T>(
+  path: string,
+  query: Parameters<typeof apiUrl>[1] = {},
+  signal?: AbortSignal,
+): Promise<T> =>
+  api<T>(
+    'GET',
+    apiUrl(path, query).slice('api/v1'.length),
+    undefined,
+    signal === undefined ? {} : { signal },
+  );
 
 export function asProblem(error: unknown): ApiProblem {
   if (error instanceof ApiProblem) return error;
-  return new ApiProblem(0, 'page', 'This page made a mistake', error instanceof Error ? error.message : String(error));
+  return new ApiProblem(
+    0,
+    'page',
+    'This page made a mistake',
+    error instanceof Error ? error.message : String(error),
+  );
 }
 
 function problemOf(status: number, text: string): ApiProblem {
   try {
     const { type, title, detail } = JSON.parse(text) as { type?: string; title?: string; detail?: string };
-    return new ApiProblem(status, type?.split(':').at(-1) ?? 'unknown', title ?? `Answer ${status}`, detail ?? '');
+    return new ApiProblem(
+      status,
+      type?.split(':').at(-1) ?? 'unknown',
+      title ?? `Answer ${status}`,
+      detail ?? '',
+    );
   } catch {
     // A proxy between us answers in words of its own.
     return new ApiProblem(status, 'unknown', `The service answered ${status}`, text.slice(0, 200));

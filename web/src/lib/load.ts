@@ -38,12 +38,17 @@ export function useLoad<T>(
         if (!stop.signal.aborted) setState({ key, value, problem: null });
       } catch (error) {
         if (stop.signal.aborted) return;
-        setState((before) => ({ key, value: before.key === key ? before.value : null, problem: asProblem(error) }));
+        setState((before) => ({
+          key,
+          value: before.key === key ? before.value : null,
+          problem: asProblem(error),
+        }));
       }
       if (everyMs !== undefined && !stop.signal.aborted)
         timer = setTimeout(() => void (document.hidden ? wait() : run()), everyMs);
     };
-    const wait = (): void => document.addEventListener('visibilitychange', () => void run(), { once: true, signal: stop.signal });
+    const wait = (): void =>
+      document.addEventListener('visibilitychange', () => void run(), { once: true, signal: stop.signal });
     void run();
     return () => {
       stop.abort();

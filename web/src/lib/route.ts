@@ -23,9 +23,13 @@ export const place = computed<Place>(() => {
 });
 
 /** The address of a screen, for links. */
-export function to(parts: readonly string[], query: Readonly<Record<string, string | undefined>> = {}): string {
+export function to(
+  parts: readonly string[],
+  query: Readonly<Record<string, string | undefined>> = {},
+): string {
   const words = new URLSearchParams();
-  for (const [name, value] of Object.entries(query)) if (value !== undefined && value !== '') words.set(name, value);
+  for (const [name, value] of Object.entries(query))
+    if (value !== undefined && value !== '') words.set(name, value);
   const tail = words.toString();
   return `#/${parts.map(encodeURIComponent).join('/')}${tail === '' ? '' : `?${tail}`}`;
 }

@@ -35,7 +35,8 @@ export async function beginSession(): Promise<void> {
   try {
     session.value = await api<Session>('GET', '/session');
   } catch (error) {
-    if (error instanceof ApiProblem && error.status === 0) signInNote.value = `${error.title}. ${error.message}`;
+    if (error instanceof ApiProblem && error.status === 0)
+      signInNote.value = `${error.title}. ${error.message}`;
     session.value = null;
   }
 }

@@ -13,7 +13,9 @@ const longSeconds = 300;
 
 export function waitingLine({ waiting }: Farm): string {
   const oldest =
-    waiting.instances === 0 || waiting.oldestAgeSeconds === null ? '' : `, oldest ${age(waiting.oldestAgeSeconds)}`;
+    waiting.instances === 0 || waiting.oldestAgeSeconds === null
+      ? ''
+      : `, oldest ${age(waiting.oldestAgeSeconds)}`;
   return `${counted(waiting.instances, 'image')} waiting${oldest}, ${count(waiting.quarantined)} in quarantine`;
 }
 
@@ -21,7 +23,9 @@ export function waitingLine({ waiting }: Farm): string {
 export function verdictOf(farm: Farm): Verdict {
   const { fronts, backends, waiting } = farm;
   const bad = [
-    ...fronts.filter(({ health }) => health === 'down').map(({ name }) => `${name} does not answer: modalities cannot send to it`),
+    ...fronts
+      .filter(({ health }) => health === 'down')
+      .map(({ name }) => `${name} does not answer: modalities cannot send to it`),
     ...fronts
       .filter((front) => !front.takesImages)
       .map(({ name, refusing }) => `${name} refuses new images${refusing === null ? '' : `: ${refusing}`}`),
@@ -30,7 +34,9 @@ export function verdictOf(farm: Farm): Verdict {
       : []),
   ];
   const warn = [
-    ...(waiting.quarantined > 0 ? [`${counted(waiting.quarantined, 'image')} in quarantine need a person`] : []),
+    ...(waiting.quarantined > 0
+      ? [`${counted(waiting.quarantined, 'image')} in quarantine need a person`]
+      : []),
     ...backends.filter(isSick).map((one) => `${one.name}: ${troubleOf(one) ?? 'in trouble'}`),
     ...((waiting.oldestAgeSeconds ?? 0) > longSeconds
       ? [`the oldest image has waited for ${duration(waiting.oldestAgeSeconds ?? 0)}`]
@@ -45,10 +51,12 @@ export function verdictOf(farm: Farm): Verdict {
       reasons: [...bad, ...warn],
     };
   }
-  if (warn.length > 0) return { tone: 'warn', title: 'Images are safe; something needs a look', reasons: warn };
+  if (warn.length > 0)
+    return { tone: 'warn', title: 'Images are safe; something needs a look', reasons: warn };
   return {
     tone: 'good',
-    title: waiting.instances > 0 ? 'Images are safe and on their way' : 'All images are safe where they belong',
+    title:
+      waiting.instances > 0 ? 'Images are safe and on their way' : 'All images are safe where they belong',
     reasons: [],
   };
 }

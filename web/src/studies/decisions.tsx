@@ -1,4 +1,10 @@
-import type { ConsideredAnswer, DecisionAnswer, DecisionsAnswer, OutcomeAnswer, WaitAnswer } from '../../../src/admin/schemas.ts';
+import type {
+  ConsideredAnswer,
+  DecisionAnswer,
+  DecisionsAnswer,
+  OutcomeAnswer,
+  WaitAnswer,
+} from '../../../src/admin/schemas.ts';
 import { counted, duration, exactTime, figure, size } from '../lib/format.ts';
 import { Icon } from '../ui/icon.tsx';
 import { Badge, Card, Empty, Facts, Scroll, Time } from '../ui/parts.tsx';
@@ -43,13 +49,21 @@ function Decision({ decision, outcome }: { decision: DecisionAnswer; outcome: Ou
           {decision.copy > 0 && ` · copy ${decision.copy}`}
         </p>
       </div>
-      {decision.considered.length > 0 && <Candidates considered={decision.considered} chosen={decision.backend} />}
+      {decision.considered.length > 0 && (
+        <Candidates considered={decision.considered} chosen={decision.backend} />
+      )}
       {outcome !== null && <Outcome outcome={outcome} />}
     </article>
   );
 }
 
-export function Candidates({ considered, chosen }: { considered: readonly ConsideredAnswer[]; chosen: string | null }) {
+export function Candidates({
+  considered,
+  chosen,
+}: {
+  considered: readonly ConsideredAnswer[];
+  chosen: string | null;
+}) {
   const sorted = considered.toSorted((a, b) => (a.score ?? Infinity) - (b.score ?? Infinity));
   return (
     <Scroll label="Backends considered">
@@ -119,10 +133,7 @@ function Outcome({ outcome }: { outcome: OutcomeAnswer }) {
           'Happened',
           `${counted(happened.instances, 'image')}, ${size(happened.bytes)}${happened.seconds === null ? '' : `, ${duration(happened.seconds)}`}`,
         ],
-        [
-          'Available',
-          happened.availableAt === null ? 'not yet' : <Time at={happened.availableAt} />,
-        ],
+        ['Available', happened.availableAt === null ? 'not yet' : <Time at={happened.availableAt} />],
         [
           'After the last image',
           happened.secondsAfterLastImage === null ? '–' : duration(happened.secondsAfterLastImage),

@@ -10,7 +10,17 @@ import { Card, Empty, Loading, Trouble } from '../ui/parts.tsx';
 import { StudyTable } from './table.tsx';
 import { states, stateWord } from './words.ts';
 
-const names = ['uid', 'accession', 'modality', 'station', 'aet', 'backend', 'state', 'since', 'until'] as const;
+const names = [
+  'uid',
+  'accession',
+  'modality',
+  'station',
+  'aet',
+  'backend',
+  'state',
+  'since',
+  'until',
+] as const;
 type Name = (typeof names)[number];
 type Filter = Readonly<Partial<Record<Name, string>>>;
 
@@ -77,7 +87,9 @@ function Nothing({ isEmpty }: { isEmpty: boolean }) {
 
 function Search({ filter }: { filter: Filter }) {
   const [draft, setDraft] = useState<Filter>(filter);
-  const [wide, setWide] = useState(Object.keys(filter).some((name) => name !== 'uid' && name !== 'state' && name !== 'backend'));
+  const [wide, setWide] = useState(
+    Object.keys(filter).some((name) => name !== 'uid' && name !== 'state' && name !== 'backend'),
+  );
   const set = (name: Name) => (value: string) => setDraft((before) => ({ ...before, [name]: value }));
   const backends = (farm.value?.backends ?? []).map(({ name }) => name);
   const search = (event: Event): void => {

@@ -8,7 +8,9 @@ import { Select } from '../ui/field.tsx';
 
 export function Rebind({ study, onClose }: { study: StudyAnswer; onClose: () => void }) {
   const [backend, setBackend] = useState('');
-  const others = (farm.value?.backends ?? []).map(({ name }) => name).filter((name) => name !== study.backend);
+  const others = (farm.value?.backends ?? [])
+    .map(({ name }) => name)
+    .filter((name) => name !== study.backend);
   return (
     <Ask
       title="Bind this study to another backend"
@@ -23,12 +25,15 @@ export function Rebind({ study, onClose }: { study: StudyAnswer; onClose: () => 
       onClose={onClose}
     >
       <p>
-        {counted(study.instances.received, 'image')} ({size(study.bytes)}) move from {study.backend ?? 'no backend'} to
-        another backend, whole.
+        {counted(study.instances.received, 'image')} ({size(study.bytes)}) move from{' '}
+        {study.backend ?? 'no backend'} to another backend, whole.
       </p>
       <ul>
         <li>Images still on the front are sent to the new backend.</li>
-        <li>What {study.backend ?? 'the old one'} has is moved over, and deleted there only when all of it is proven.</li>
+        <li>
+          What {study.backend ?? 'the old one'} has is moved over, and deleted there only when all of it is
+          proven.
+        </li>
         <li>Late images follow to the new backend.</li>
       </ul>
       <Select

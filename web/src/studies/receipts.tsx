@@ -12,7 +12,8 @@ const first = 20;
 /** The proof of each image: the MD5 the backend read from its own disk, equal to the front's. */
 export function Receipts({ uid, proven }: { uid: string; proven: number }) {
   const { value, problem, loading } = useLoad(
-    (signal) => get<{ items: readonly Receipt[] }>(`/studies/${encodeURIComponent(uid)}/receipts`, {}, signal),
+    (signal) =>
+      get<{ items: readonly Receipt[] }>(`/studies/${encodeURIComponent(uid)}/receipts`, {}, signal),
     // Asked anew when there are more of them.
     `${uid} ${proven}`,
   );

@@ -59,7 +59,11 @@ export function StudyPage({ uid }: { uid: string }) {
           <div class="two">
             <Card title="Its life" note="Oldest first">
               <Trouble problem={timeline.problem} />
-              {timeline.loading ? <Loading what="the timeline" /> : <Timeline items={timeline.value?.items ?? []} />}
+              {timeline.loading ? (
+                <Loading what="the timeline" />
+              ) : (
+                <Timeline items={timeline.value?.items ?? []} />
+              )}
             </Card>
             <Card title="Why it went there">
               <Trouble problem={decisions.problem} />

@@ -27,7 +27,9 @@ export function Timeline({ items }: { items: readonly TimelineItem[] }) {
             <p class="row spread">
               <strong>{item.title}</strong>
               <time dateTime={item.at} title={exactTime(item.at)} class="soft small-text">
-                {index === 0 ? exactTime(item.at) : `+${duration((Date.parse(item.at) - Date.parse(start.at)) / 1000)}`}
+                {index === 0
+                  ? exactTime(item.at)
+                  : `+${duration((Date.parse(item.at) - Date.parse(start.at)) / 1000)}`}
               </time>
             </p>
             {item.detail !== null && <p class="small-text">{item.detail}</p>}

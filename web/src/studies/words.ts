@@ -2,7 +2,15 @@ import type { StudyAnswer } from '../../../src/admin/schemas.ts';
 import { count, counted } from '../lib/format.ts';
 import type { Tone } from '../ui/parts.tsx';
 
-export const states = ['received', 'assigned', 'sending', 'verified', 'removed', 'healing', 'quarantined'] as const;
+export const states = [
+  'received',
+  'assigned',
+  'sending',
+  'verified',
+  'removed',
+  'healing',
+  'quarantined',
+] as const;
 type State = StudyAnswer['state'];
 
 const words: Readonly<Record<State, readonly [tone: Tone, word: string]>> = {

@@ -16,7 +16,15 @@ const toneIcon: Readonly<Record<Tone, IconName>> = {
 };
 
 /** A state in a word, with colour and sign. */
-export function Badge({ tone, children, title }: { tone: Tone; children: ComponentChildren; title?: string }) {
+export function Badge({
+  tone,
+  children,
+  title,
+}: {
+  tone: Tone;
+  children: ComponentChildren;
+  title?: string;
+}) {
   return (
     <span class={`badge ${tone}`} title={title}>
       <Icon name={toneIcon[tone]} size={14} />
