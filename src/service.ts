@@ -4,6 +4,8 @@ import express from 'express';
 import { createAccounts } from './admin/accounts.ts';
 import { createAdmin } from './admin/admin.ts';
 import { createArrivals } from './backends/arrivals.ts';
+import { createFarmSampler } from './backends/farm-sampler.ts';
+import { countingArrivals, createFlow } from './backends/flow.ts';
 import { createHousekeeping } from './backends/housekeeping.ts';
 import { createLearning } from './backends/learning.ts';
 import { createPoller } from './backends/poller.ts';
@@ -169,6 +171,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       log,
     });
 
+    const flow = createFlow(clock);
+    const noted = countingArrivals(ledger, flow);
     const frontRest = createFrontRest();
     const carry = createCarry({
       ledger,
@@ -186,6 +190,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       log,
       metrics,
       onBackendTrouble: (backend) => poller.pollNow(backend),
+      onCarried: (moved) => flow.carried(moved),
     });
     const { batch } = topology.routing;
     const lanes = createLanes({
@@ -291,7 +296,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     undo.push(() => settler.stop());
 
     const reconciler = createReconciler({
-      ledger,
+      ledger: { ...ledger, ...noted },
       fronts,
       clock,
       log,
@@ -315,6 +320,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
 
     const housekeeping = createHousekeeping({ ledger, keep: topology.history, clock, log });
     undo.push(() => housekeeping.stop());
+    const farmSampler = createFarmSampler({
+      ledger,
+      flow,
+      sampleMs: topology.history.sampleMs,
+      clock,
+      log,
+    });
+    undo.push(() => farmSampler.stop());
 
     const accounts = createAccounts({ ledger, fileToken: options.adminToken, clock, log });
     undo.push(() => accounts.stop());
@@ -358,13 +371,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
             log,
           });
 
+    const ending = new AbortController();
     const app = express();
     app.disable('x-powered-by');
     const onReceived = (study: string, { assignments }: ReceivedAnswer): void => {
       if (assignments.length === 0) dispatcher.studyWaits(study);
       else for (const assignment of assignments) lanes.wake(assignment.backend);
     };
-    const noting = createNoting({ ledger, clock, log, onNoted: onReceived });
+    const noting = createNoting({ ledger: noted, clock, log, onNoted: onReceived });
     undo.push(() => noting.stop());
     const hook = createHook({
       noting,
@@ -388,6 +402,11 @@ export async function startService(options: ServiceOptions): Promise<Service> {
               .map(({ front, reachable, reason }) => [front, { health: reachable ? 'up' : 'down', reason }]),
           ),
         topology,
+        routing: () => latest.routing,
+        flow,
+        learnt: (backend) => learning.model(backend),
+        freeBytes: (front) => admission.freeBytes(front),
+        ending: ending.signal,
         stateFolder: options.home,
         ledgerNotice: notice,
         accounts,
@@ -420,6 +439,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     server.keepAliveTimeout = 75_000;
     await listen(server, topology.service.listen, topology.service.port);
     undo.push(() => close(server));
+    undo.push(() => ending.abort());
 
     learning.start();
     peers.start();
@@ -428,6 +448,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     admission.start();
     housekeeping.start();
     accounts.start();
+    farmSampler.start();
     dispatcher.start();
     settler.start();
     secondLook.start();

@@ -16,6 +16,7 @@ import { evacuationRoutes } from './routes/evacuation.ts';
 import { failoverRoutes } from './routes/failover.ts';
 import { farmRoutes } from './routes/farm.ts';
 import { instanceRoutes } from './routes/instances.ts';
+import { observeRoutes } from './routes/observe.ts';
 import { quarantineRoutes } from './routes/quarantine.ts';
 import { shadowRoutes } from './routes/shadow.ts';
 import { steerRoutes } from './routes/steer.ts';
@@ -48,6 +49,7 @@ export function createAdmin(deps: AdminDeps): Router {
     ...auditRoutes(deps),
     ...backupRoutes(deps),
     ...instanceRoutes(deps),
+    ...observeRoutes(deps),
   ];
   const description = JSON.stringify(openApi(routes, deps.version), null, 1);
 

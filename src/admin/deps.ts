@@ -1,6 +1,9 @@
 import type { Registry } from 'prom-client';
 import type { Logger } from 'winston';
+import type { Flow } from '../backends/flow.ts';
+import type { ServiceModel } from '../backends/model/service.ts';
 import type { BackendPool } from '../backends/pool.ts';
+import type { Timers } from '../backends/timers.ts';
 import type { ShadowState } from '../decision/shadow.ts';
 import type { AdmissionState } from '../intake/admission.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -8,7 +11,7 @@ import type { Orthanc } from '../orthanc/orthanc.ts';
 import type { Echo } from '../steer/echo.ts';
 import type { Steer } from '../steer/steer.ts';
 import type { Clock, ConsideredBackend, EpochMs, Health } from '../study.ts';
-import type { Topology } from '../topology/topology.ts';
+import type { RoutingConfig, Topology } from '../topology/topology.ts';
 import type { Evacuator, Failover, Healer, QuarantineDesk } from '../transfer/failover.ts';
 import type { Accounts } from './accounts.ts';
 
@@ -26,13 +29,24 @@ export interface AdminDeps {
   >;
   /** Whether a front takes new images. */
   readonly admission?: (front: string) => AdmissionState;
+  /** Free space of a front's disks, as it last said. */
+  readonly freeBytes?: (front: string) => number | null;
   readonly topology: Topology;
+  /** Policy, order and shadow as they are now; without it those of the topology. */
+  readonly routing?: () => Pick<RoutingConfig, 'policy' | 'order' | 'shadow'>;
+  /** What comes and goes at this moment; without it nothing is seen to. */
+  readonly flow?: Pick<Flow, 'now'>;
+  /** What was learnt of a backend's speed; without it nothing was. */
+  readonly learnt?: (backend: string) => ServiceModel;
   /** Where copies of the ledger are made before they are sent. */
   readonly stateFolder?: string;
   /** That the ledger is not the one of the time before, and why; null: it is. */
   readonly ledgerNotice?: string | null;
   readonly accounts: Accounts;
   readonly clock: Clock;
+  readonly timers?: Timers;
+  /** Aborted when the service stops: what goes on for as long as somebody listens ends then. */
+  readonly ending?: AbortSignal;
   readonly log: Logger;
   readonly version: string;
   readonly startedAt: EpochMs;

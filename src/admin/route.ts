@@ -108,6 +108,22 @@ function tagIn(header: string | undefined): string | null {
   return header.trim().replace(/^(?:W\/)?"(.*)"$/, '$1');
 }
 
+/** Makes a route that answers by itself what is no JSON: a file, a stream. Its handlers check what they are sent. */
+export function rawRoute(
+  spec: Pick<Route, 'method' | 'path' | 'summary' | 'answer' | 'answerType' | 'handlers'> & Partial<Route>,
+): Route {
+  return {
+    role: defaultRole(spec.method),
+    params: null,
+    query: null,
+    body: null,
+    bodyType: null,
+    bodyOptional: false,
+    problems: {},
+    ...spec,
+  };
+}
+
 export function defaultRole(method: Method): Role {
   return method === 'get' ? 'view' : 'operate';
 }

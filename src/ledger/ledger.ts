@@ -19,6 +19,7 @@ import type {
   Transfer,
 } from '../study.ts';
 import type { AccountLedger } from './accounts.ts';
+import type { JournalLedger } from './journal.ts';
 import type { LearningLedger } from './learning.ts';
 import type { ShadowLedger } from './shadow.ts';
 
@@ -43,6 +44,7 @@ export interface Ledger
     HistoryLedger,
     LearningLedger,
     ShadowLedger,
+    JournalLedger,
     ViewLedger {
   /** Resolves when everything committed so far has reached the disk. Calls that overlap share one fsync. */
   durable(): Promise<void>;
@@ -193,6 +195,7 @@ export interface TransferLedger {
   removalFailed(front: string, orthancIds: readonly string[], now: EpochMs): void;
 }
 
+export type { JournalEntry, JournalFilter, JournalLedger, JournalPosition } from './journal.ts';
 export type { KeptServiceModel, LearningLedger, StudySoFar } from './learning.ts';
 
 export interface BackendSetting {
@@ -358,6 +361,19 @@ export interface LoadSample {
   readonly diskBytes: number | null;
 }
 
+/** What came and went since the sample before, and what waited at that moment. */
+export interface FarmSample {
+  readonly at: EpochMs;
+  readonly inInstances: number;
+  readonly inBytes: number;
+  readonly outInstances: number;
+  readonly outBytes: number;
+  readonly waitingInstances: number;
+  /** 0: nothing waited. */
+  readonly oldestAgeMs: number;
+  readonly quarantined: number;
+}
+
 export type HistoryResolution = 'raw' | 'minute' | 'hour';
 
 export interface HistoryPoint {
@@ -380,6 +396,7 @@ export interface HistoryPoint {
 
 export interface HistoryLedger {
   addSamples(samples: readonly LoadSample[]): void;
+  addFarmSample(sample: FarmSample): void;
   /** Fills the minutes (and from those the hours) that have ended before `now`. Idempotent, and makes up for missed runs. */
   rollUp(now: EpochMs): void;
   /** Deletes what is older than its keeping time; studies, decisions and instances are never thinned. */

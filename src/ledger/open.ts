@@ -14,6 +14,7 @@ import { createFailoverPart } from './failover.ts';
 import { createFormerCopies } from './former-copies.ts';
 import { createHistory } from './history.ts';
 import { createIntake } from './intake.ts';
+import { createJournal } from './journal.ts';
 import { createLearningPart } from './learning.ts';
 import { type Ledger, LedgerError } from './ledger.ts';
 import { hasSchemaOf, migrate, migrations, versionOf } from './migrations.ts';
@@ -100,6 +101,7 @@ function compose(connection: Connection, file: string, options: LedgerOptions, i
     ...createLearningPart(connection),
     ...createShadowPart(connection),
     ...createViews(connection),
+    ...createJournal(connection),
   };
   const durability = new Durability(file, options.onDurabilityLost ?? (() => undefined));
   const checkpointer = new Checkpointer(

@@ -5,7 +5,7 @@ import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { type HeldFile, type Orthanc, OrthancError } from '../orthanc/orthanc.ts';
 import type { Assignment, Clock, ConflictPolicy, Delivery, DeliveryOutcome, Transfer } from '../study.ts';
-import { createConclusion } from './conclude.ts';
+import { type ConclusionDeps, createConclusion } from './conclude.ts';
 import { type Conflicts, createConflicts } from './conflict.ts';
 import { type Ending, endingOf } from './ending.ts';
 import type { FrontRest } from './front-rest.ts';
@@ -36,6 +36,7 @@ export interface CarryDeps {
   readonly metrics: Metrics;
   /** A backend failed a transfer: somebody may want to look at its health now. */
   readonly onBackendTrouble: (backend: string) => void;
+  readonly onCarried?: NonNullable<ConclusionDeps['onCarried']>;
 }
 
 /** What has become of a transfer so far. */

@@ -14,6 +14,7 @@ import { failoverSql } from '../../src/ledger/failover.ts';
 import { formerCopiesSql } from '../../src/ledger/former-copies.ts';
 import { historySql } from '../../src/ledger/history.ts';
 import { intakeSql } from '../../src/ledger/intake.ts';
+import { journalSql } from '../../src/ledger/journal.ts';
 import { learningSql } from '../../src/ledger/learning.ts';
 import { migrate } from '../../src/ledger/migrations.ts';
 import { openLedger } from '../../src/ledger/open.ts';
@@ -62,6 +63,8 @@ const indexes: Record<string, readonly string[]> = {
   noteProvenMoved: ['sqlite_autoindex_instances_1'],
   formerOn: ['former_copies_backend'],
   auditTrail: ['audit_at'],
+  auditOfBefore: ['audit_target'],
+  eventsOfStudyBefore: ['events_study'],
   loads: ['deliveries_arrived'],
   queues: ['deliveries_arrived', 'deliveries_ready', 'deliveries_delayed'],
   quarantined: ['instances_quarantine'],
@@ -72,7 +75,7 @@ const indexes: Record<string, readonly string[]> = {
   rawOf: ['load_samples_orthanc', 'transfers_backend'],
   minutesOf: ['load_minutes_orthanc'],
   hoursOf: ['load_hours_orthanc'],
-  rollMinutes: ['transfers_ended'],
+  rollMinutes: ['transfers_ended', 'decisions_placing'],
   thinTransfers: ['transfers_ended'],
   news: ['studies_news'],
   finished: ['studies_state'],
@@ -104,6 +107,7 @@ const statements: [string, string][] = [
   quarantineSql,
   learningSql,
   shadowSql,
+  journalSql,
   traceSql,
 ].flatMap((part) => Object.entries(part));
 

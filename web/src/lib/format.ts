@@ -13,10 +13,10 @@ export function counted(value: number, one: string, many = `${one}s`): string {
 
 /** At most three figures that matter. */
 export function figure(value: number): string {
-  const size = Math.abs(value);
+  const most = Math.abs(value);
   if (!Number.isFinite(value)) return '∞';
-  if (size >= 100 || Number.isInteger(value)) return count(value);
-  return size >= 10 ? value.toFixed(1) : value.toFixed(2);
+  if (most >= 100 || Number.isInteger(value)) return count(value);
+  return most >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
 
 export function size(bytes: number): string {

@@ -25,19 +25,21 @@ export function Text({
   autocomplete?: string;
 }) {
   const id = useId();
+  // By name: the library's types know each type of input apart, which one that is only known later cannot meet.
+  const attributes: Record<string, unknown> = {
+    id,
+    type,
+    value,
+    spellcheck: false,
+    autocomplete: 'off',
+    'aria-describedby': hint === undefined ? undefined : `${id}-hint`,
+    onInput: ({ currentTarget }: { currentTarget: HTMLInputElement }) => onValue(currentTarget.value),
+    ...more,
+  };
   return (
     <div class="field">
       <label for={id}>{label}</label>
-      <input
-        id={id}
-        type={type}
-        value={value}
-        spellcheck={false}
-        autocomplete="off"
-        aria-describedby={hint === undefined ? undefined : `${id}-hint`}
-        onInput={(event) => onValue(event.currentTarget.value)}
-        {...more}
-      />
+      <input {...attributes} />
       {hint !== undefined && (
         <p class="hint" id={`${id}-hint`}>
           {hint}
