@@ -63,7 +63,8 @@ export function Nav({ current }: { current: string }) {
           {live[liveState.value]}
         </p>
         <p class="who" title={`Role: ${session.value?.role ?? ''}`}>
-          {session.value?.name} <span>{session.value?.role}</span>
+          {session.value?.name}{' '}
+          {session.value?.role !== session.value?.name && <span>{session.value?.role}</span>}
         </p>
         <button
           type="button"

@@ -24,7 +24,7 @@ export function Backends({ backends }: { backends: readonly FarmBackend[] }) {
 export function learntSpeed({ learnt }: FarmBackend): string {
   if (learnt.instancesPerSecond === null && learnt.bytesPerSecond === null) return 'not known yet';
   const speed = [
-    learnt.instancesPerSecond === null ? null : `${perSecond(learnt.instancesPerSecond)} images`,
+    learnt.instancesPerSecond === null ? null : perSecond(learnt.instancesPerSecond),
     learnt.bytesPerSecond === null ? null : `${size(learnt.bytesPerSecond)}/s`,
   ];
   return `${speed.filter((one) => one !== null).join(' · ')}${learnt.measured ? '' : ' (guessed)'}`;

@@ -44,7 +44,7 @@ interface Draft {
 }
 
 export function pictureOf(farm: Farm, width: number): Picture {
-  const nodeWidth = Math.min(190, Math.floor(width * 0.27));
+  const nodeWidth = Math.min(190, Math.floor(width * 0.28));
   const modalities = farm.modalities
     .map((one) => ({ ...one, rate: sum(one.fronts) }))
     .toSorted((a, b) => b.rate.instancesPerSecond - a.rate.instancesPerSecond || a.aet.localeCompare(b.aet));

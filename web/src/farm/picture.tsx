@@ -82,8 +82,10 @@ function Label({ edge, nodeWidth }: { edge: Edge; nodeWidth: number }) {
 }
 
 function Box({ node, width, height }: { node: Node; width: number; height: number }) {
-  const pad = width < 130 ? 9 : 13;
-  const room = Math.floor((width - 2 * pad - 10) / 7.4);
+  const isNarrow = width < 130;
+  const pad = isNarrow ? 8 : 13;
+  // By the width of an average letter; measuring each would cost a layout a node.
+  const room = Math.floor((width - 2 * pad - 9) / (isNarrow ? 6.8 : 7.6));
   const content = (
     <>
       <rect width={width} height={height} rx="9" />

@@ -53,7 +53,7 @@ export function exactTime(at: string): string {
 export function ago(at: string, now: number): string {
   const seconds = (now - Date.parse(at)) / 1000;
   if (seconds < 2) return 'just now';
-  return `${duration(seconds)} ago`;
+  return `${age(seconds)} ago`;
 }
 
 /** The beginning and the end of a long identifier; the whole belongs in the title. */

@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import type { EvacuationAnswer } from '../../../src/admin/failover-schemas.ts';
 import { disk, learntSpeed } from '../farm/backends.tsx';
 import { AuditTable } from '../journal/audit.tsx';
-import { ApiProblem, get } from '../lib/api.ts';
+import { get } from '../lib/api.ts';
 import type { FarmBackend } from '../lib/contract.ts';
 import { age, counted, exactTime, perSecond, size } from '../lib/format.ts';
 import { farm } from '../lib/live.ts';
@@ -25,18 +25,12 @@ type Open = Wanted | 'weight' | 'evacuate' | 'change' | 'remove' | null;
 /** One backend: how it is, and what can be done with it. */
 export function BackendPage({ name }: { name: string }) {
   const [open, setOpen] = useState<Open>(null);
-  const evacuation = useLoad(
-    (signal) =>
-      get<EvacuationAnswer>(`/backends/${encodeURIComponent(name)}/evacuation`, {}, signal).catch(
-        (error: unknown) => {
-          // It was never evacuated: nothing to show.
-          if (error instanceof ApiProblem && error.status === 404) return null;
-          throw error;
-        },
-      ),
-    name,
+  const evacuations = useLoad(
+    (signal) => get<{ items: readonly EvacuationAnswer[] }>('/evacuations', {}, signal),
+    'evacuations',
     2_000,
   );
+  const evacuation = evacuations.value?.items.find((one) => one.backend === name);
   if (farm.value === null) return <Loading what={name} />;
   const one = farm.value.backends.find((backend) => backend.name === name);
   const head = (
@@ -61,7 +55,7 @@ export function BackendPage({ name }: { name: string }) {
   const trouble = troubleOf(one);
   const close = (): void => {
     setOpen(null);
-    evacuation.again();
+    evacuations.again();
   };
   return (
     <>
@@ -80,7 +74,7 @@ export function BackendPage({ name }: { name: string }) {
         </div>
       )}
       {mayOperate.value && <Actions one={one} open={setOpen} />}
-      {evacuation.value !== null && <Evacuation evacuation={evacuation.value} onChange={evacuation.again} />}
+      {evacuation.value !== null && <Evacuation evacuation={evacuation} onChange={evacuations.again} />}
       <Now one={one} />
       {mayOperate.value && <EchoCard name={name} />}
       <AuditTable target={name} />

@@ -1,3 +1,4 @@
+import { Fragment } from 'preact';
 import type {
   ConsideredAnswer,
   DecisionAnswer,
@@ -107,14 +108,17 @@ function Inputs({ inputs }: { inputs: ConsideredAnswer['inputs'] }) {
   const said = Object.entries(inputs).filter(([, value]) => value !== null);
   if (said.length === 0) return null;
   return (
-    <p class="soft small-text">
-      {said
-        .map(
-          ([name, value]) =>
-            `${name.replaceAll(/([A-Z])/g, ' $1').toLowerCase()} ${typeof value === 'number' ? figure(value) : (value ?? '')}`,
-        )
-        .join(' · ')}
-    </p>
+    <details class="small-text">
+      <summary>Figures</summary>
+      <dl class="pairs">
+        {said.map(([name, value]) => (
+          <Fragment key={name}>
+            <dt>{name.replaceAll(/([A-Z])/g, ' $1').toLowerCase()}</dt>
+            <dd>{typeof value === 'number' ? figure(value) : value}</dd>
+          </Fragment>
+        ))}
+      </dl>
+    </details>
   );
 }
 

@@ -7,7 +7,7 @@ import { stateWord } from './words.ts';
 export function StudyTable({ studies, label }: { studies: readonly StudyAnswer[]; label: string }) {
   return (
     <Scroll label={label}>
-      <table>
+      <table class="folding">
         <thead>
           <tr>
             <th scope="col">Study</th>
