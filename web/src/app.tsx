@@ -8,6 +8,7 @@ import { mayAdmin, session } from './lib/session.ts';
 import { waitingLine } from './lib/verdict.ts';
 import { Login } from './login.tsx';
 import { Nav } from './nav.tsx';
+import { Boundary } from './ui/boundary.tsx';
 import { Empty, Loading } from './ui/parts.tsx';
 
 type Screen = ComponentType<{ parts: readonly string[] }>;
@@ -76,9 +77,11 @@ function Shell() {
             <p>Your token may not change accounts. Ask whoever gave it to you.</p>
           </Empty>
         ) : (
-          <Suspense fallback={<Loading what={screen.title.toLowerCase()} />}>
-            <screen.show parts={rest} />
-          </Suspense>
+          <Boundary key={where}>
+            <Suspense fallback={<Loading what={screen.title.toLowerCase()} />}>
+              <screen.show parts={rest} />
+            </Suspense>
+          </Boundary>
         )}
       </main>
     </div>

@@ -74,7 +74,7 @@ export function BackendPage({ name }: { name: string }) {
         </div>
       )}
       {mayOperate.value && <Actions one={one} open={setOpen} />}
-      {evacuation.value !== null && <Evacuation evacuation={evacuation} onChange={evacuations.again} />}
+      {evacuation !== undefined && <Evacuation evacuation={evacuation} onChange={evacuations.again} />}
       <Now one={one} />
       {mayOperate.value && <EchoCard name={name} />}
       <AuditTable target={name} />
