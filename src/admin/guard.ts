@@ -1,6 +1,6 @@
-import { isIP } from 'node:net';
 import { parseCookie } from 'cookie';
 import type { Request, RequestHandler, Response } from 'express';
+import { isLoopback } from '../loopback.ts';
 import { type Role, roles } from '../study.ts';
 import type { ServiceConfig } from '../topology/topology.ts';
 import type { Accounts, Caller } from './accounts.ts';
@@ -159,9 +159,4 @@ export function requireLocalHost(service: ServiceConfig): RequestHandler {
 export function hostnameOf(host: string): string | null {
   const match = /^(?:\[([\da-f:.]+)\]|([^:[\]/@\s]+))(?::\d+)?$/i.exec(host);
   return (match?.[1] ?? match?.[2])?.toLowerCase() ?? null;
-}
-
-export function isLoopback(host: string): boolean {
-  if (host === 'localhost' || host === '::1') return true;
-  return isIP(host) === 4 && host.startsWith('127.');
 }
