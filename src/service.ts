@@ -331,16 +331,18 @@ export async function startService(options: ServiceOptions): Promise<Service> {
 
     const accounts = createAccounts({ ledger, fileToken: options.adminToken, clock, log });
     undo.push(() => accounts.stop());
-    const generated = options.source === undefined ? null : createGeneratedFiles(options.source, log);
+    const generated =
+      options.source === undefined ? null : createGeneratedFiles(options.source, options.home, log);
     /** First the files a front reads when it starts, then the service itself, then the fronts that run. */
     function take(next: Topology): void {
       const changes = shortened(changesBetween(latest, next), latest, next);
-      latest = next;
       generated?.follow();
       if (changes.length === 0) return;
       clients.follow(next.backends);
       learning.follow(next.backends.map(({ name }) => name));
       pool.configure(next.backends);
+      // Should the ledger have failed there, this is a change still when the file is looked at next.
+      latest = next;
       poller.follow(new Map([...fronts, ...backends]));
       peers.follow(next.backends);
       const names = (isLive: boolean): string =>

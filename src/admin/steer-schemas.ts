@@ -118,7 +118,10 @@ export const routingChange = z
 export const topologyAnswer = z.strictObject({
   file: z.string(),
   tag: z.string().meta({ description: 'Also the `ETag`; hand it back as `If-Match` with a change' }),
-  text: z.string().nullable().meta({ description: 'The file without passwords; null: it is no valid YAML' }),
+  text: z
+    .string()
+    .nullable()
+    .meta({ description: 'The file; null: it cannot be told which parts of it are passwords' }),
   problems: z
     .array(z.strictObject({ path: z.string(), line: z.number().nullable(), message: z.string() }))
     .meta({ description: 'Mistakes, because of which the service goes by what it read before' }),

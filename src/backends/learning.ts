@@ -16,7 +16,7 @@ export interface Learning {
   model(backend: string): ServiceModel;
   /** One of its transfers ended well. */
   learnt(backend: string, sample: ServiceSample): void;
-  /** The topology has these backends now: those that came go on with what is known of them. @throws LedgerError */
+  /** The topology has these backends now: those that came go on with what is known of them. Never throws: speed is learnt anew. */
   follow(backends: readonly string[]): void;
   /** Keeps what was learnt every few seconds from now on. */
   start(): void;
@@ -86,7 +86,12 @@ export function createLearning(options: LearningOptions): Learning {
       keep();
       for (const backend of models.keys()) if (!backends.includes(backend)) models.delete(backend);
       for (const backend of came) models.set(backend, prior);
-      if (came.length > 0) recall(new Set(came));
+      try {
+        if (came.length > 0) recall(new Set(came));
+      } catch (error) {
+        if (!(error instanceof LedgerError)) throw error;
+        log.warn('what was learnt of a backend earlier cannot be read', { code: error.code });
+      }
     },
     start() {
       endTimer ??= timers.every(keepEveryMs, keep);

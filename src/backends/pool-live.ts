@@ -1,5 +1,5 @@
 import type { Logger } from 'winston';
-import type { BackendLedger, BackendLoad } from '../ledger/ledger.ts';
+import type { BackendLedger, BackendLoad, BackendSetting } from '../ledger/ledger.ts';
 import type { Clock, EpochMs } from '../study.ts';
 import type { BackendConfig } from '../topology/topology.ts';
 import { type Arrivals, nothing, type Reserved } from './arrivals.ts';
@@ -41,6 +41,8 @@ export interface LivePool extends BackendPool {
   /**
    * The topology as it is now. What came is found out about from nothing, but for what an operator once said of it; so is what moved to
    * another address. What left may be named still, by transfers that are just ending; that changes nothing.
+   *
+   * @throws LedgerError, and then nothing was changed
    */
   configure(backends: readonly BackendConfig[]): void;
   /** Ends the timers of back-offs. The pool may still be read. */
@@ -123,9 +125,8 @@ export function createPool(options: PoolOptions): LivePool {
     });
   }
 
-  /** A backend that the topology has not had a moment ago. What operators said of it is durable. */
-  function comeBack(config: BackendConfig, now: EpochMs): Member {
-    const setting = ledger.backendSettings().find((one) => one.backend === config.name);
+  /** A backend that the topology has not had a moment ago. */
+  function comeBack(config: BackendConfig, setting: BackendSetting | undefined, now: EpochMs): Member {
     const fresh = newMember(config, setting, now);
     const known = left.get(config.name)?.one;
     left.delete(config.name);
@@ -236,6 +237,7 @@ export function createPool(options: PoolOptions): LivePool {
 
     observed(name, observation) {
       const one = member(name);
+      if (!members.has(name)) return;
       const before = one.health;
       one.health = observe(before, observation, options.downAfter);
       if (observation.up) {
@@ -304,6 +306,7 @@ export function createPool(options: PoolOptions): LivePool {
 
     transferFailed(name, code, detail, now) {
       const one = member(name);
+      if (!members.has(name)) return now;
       one.failingSince ??= now;
       one.backOff = afterFailure(one.backOff, { code, detail, now }, random);
       watchBackOff(one, now);
@@ -317,13 +320,16 @@ export function createPool(options: PoolOptions): LivePool {
 
     configure(backends) {
       const now = clock();
+      // What operators said of those that come. First: the ledger may fail, and then nothing must have been changed.
+      const isNew = backends.some(({ name }) => !members.has(name));
+      const said = new Map((isNew ? ledger.backendSettings() : []).map((one) => [one.backend, one]));
       const before = new Map(members);
       const changed = new Set<string>();
       members.clear();
       for (const config of backends) {
         const { name } = config;
         const known = before.get(name);
-        const one = known ?? comeBack(config, now);
+        const one = known ?? comeBack(config, said.get(name), now);
         members.set(name, one);
         if (known === undefined || !isSameConfig(known.config, config)) changed.add(name);
         if (known !== undefined && known.config.url !== config.url) forgetWhatItWas(one, now);

@@ -26,27 +26,6 @@ export function writeGenerated(root: string, files: GeneratedFiles): readonly st
   return stale;
 }
 
-/**
- * After the topology was changed: brings those files up to date that were as it said `before`, and makes those that are new beside them.
- * What somebody else made or changed, or keeps elsewhere, is left as it is. Returns the paths of what was written.
- *
- * @throws the system error of the first file that cannot be written; those before it are written.
- */
-export function rewriteGenerated(
-  root: string,
-  before: GeneratedFiles,
-  after: GeneratedFiles,
-): readonly string[] {
-  const ours = [...before].some(([path, content]) => contentOf(join(root, path)) === content);
-  const due = [...after].filter(([path, content]) => {
-    const found = contentOf(join(root, path));
-    if (found === content) return false;
-    return before.has(path) ? found === before.get(path) : found === null && ours;
-  });
-  for (const [path, content] of due) replaceFile(join(root, path), content);
-  return due.map(([path]) => path);
-}
-
 function contentOf(file: string): string | null {
   try {
     return readFileSync(file, 'utf8');

@@ -165,6 +165,8 @@ export function createSteer(deps: SteerDeps): Steer {
       withSecret(name, settings, (values) => {
         const prepared = prepare(now, { kind: 'add', entry: { name, ...values } });
         audit(asked.who, 'backend-add', name, said(values));
+        // Another one may have had this name, and have been drained before its entry was taken out by hand.
+        ledger.setBackend({ backend: name, state: 'ready', weight: null }, clock());
         put(prepared);
       });
       return await states(name);

@@ -42,7 +42,7 @@ export interface Asked {
 export interface TopologyView {
   readonly file: string;
   readonly tag: string;
-  /** Without passwords; null: it is no valid YAML. */
+  /** Without passwords; null: it cannot be told which parts of it are passwords, such as when it is no valid YAML. */
   readonly text: string | null;
   /** Mistakes in it, because of which the service goes by what it read before. */
   readonly problems: readonly Problem[];

@@ -46,7 +46,7 @@ export function editTopology(text: string, edit: TopologyEdit): string {
   return whole;
 }
 
-/** The text without what stands there as a password (`password.default`); null: it is no valid YAML, so nobody can tell where those are. */
+/** The text without what stands there as a password (`password.default`); null: nobody can tell where those are. */
 export function withoutPasswords(text: string): string | null {
   const document = parseDocument(text);
   if (document.errors.length > 0) return null;

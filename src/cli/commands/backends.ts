@@ -5,6 +5,7 @@ import { UserError } from '../../user-error.ts';
 import { connectService, type ServiceOptions, withServiceOptions } from '../client.ts';
 import { age, folded, size } from '../format.ts';
 import type { CliContext } from '../program.ts';
+import { registerSteering } from './backends-steer.ts';
 
 export const backendHead = ['BACKEND', 'STATE', 'HEALTH', 'WEIGHT', 'LANES', 'WAITING', 'STUDIES', 'DISK'];
 export const backendNumbers = [3, 4, 5, 6, 7];
@@ -45,7 +46,7 @@ const whatStatesDo: Readonly<Record<OperatorState, string>> = {
 export function registerBackends(program: Command, context: CliContext): void {
   const backends = program
     .command('backends')
-    .description('list the backends, take one out of service, change its share')
+    .description('list the backends, add, change and remove them, take one out of service, reach one')
     .addHelpText(
       'after',
       [
@@ -56,6 +57,10 @@ export function registerBackends(program: Command, context: CliContext): void {
         '  dde backends maint orthanc1      nothing is sent there',
         '  dde backends ready orthanc1      back in service',
         '  dde backends weight orthanc1 0.5 half the share of new studies',
+        '  dde backends echo orthanc1       is it reached, from every side',
+        '  dde backends add orthanc3 --url http://10.0.0.3:8042 --password-file /root/orthanc3',
+        '  dde backends set orthanc3 --lanes 4',
+        '  dde backends remove orthanc3     out of the topology, once nothing is bound to it',
       ].join('\n'),
     );
 
@@ -78,6 +83,8 @@ export function registerBackends(program: Command, context: CliContext): void {
         }
       }
     });
+
+  registerSteering(backends, context);
 
   const change = async (
     name: string,

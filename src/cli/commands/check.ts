@@ -115,7 +115,7 @@ function peerProblems(peers: readonly string[], { backends }: Topology): string[
   const other = peers.filter((name) => !names.has(name));
   return [
     ...(missing.length > 0
-      ? [`has no peer ${missing.join(', ')}; run "dde generate" and start it again`]
+      ? [`has no peer ${missing.join(', ')}; a running service makes it within seconds`]
       : []),
     ...(other.length > 0 ? [`has a peer that is no backend of the topology: ${other.join(', ')}`] : []),
   ];

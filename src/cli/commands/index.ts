@@ -9,6 +9,7 @@ import { registerExplain } from './explain.ts';
 import { registerGenerate } from './generate.ts';
 import { registerHeal } from './heal.ts';
 import { registerHistory } from './history.ts';
+import { registerPolicy } from './policy.ts';
 import { registerQuarantine } from './quarantine.ts';
 import { registerQueue } from './queue.ts';
 import { registerRebind } from './rebind.ts';
@@ -30,6 +31,7 @@ export const commands: readonly ((program: Command, context: CliContext) => void
   registerExplain,
   registerSend,
   registerBackends,
+  registerPolicy,
   registerStudies,
   registerQueue,
   registerQuarantine,
