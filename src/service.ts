@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import express from 'express';
 import { createAdmin } from './admin/admin.ts';
+import { createSeriesReader } from './admin/series/reader.ts';
 import { createArrivals } from './backends/arrivals.ts';
 import { createFarmSampler } from './backends/farm-sampler.ts';
 import { countingArrivals, createFlow } from './backends/flow.ts';
@@ -304,6 +305,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     undo.push(() => farmSampler.stop());
 
     const ending = new AbortController();
+    const series = createSeriesReader(file);
+    undo.push(() => series.close());
     const app = express();
     app.disable('x-powered-by');
     const onReceived = (study: string, { assignments }: ReceivedAnswer): void => {
@@ -336,6 +339,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         topology,
         routing: () => latest.routing,
         flow,
+        series,
         learnt: (backend) => learning.model(backend),
         freeBytes: (front) => admission.freeBytes(front),
         ending: ending.signal,

@@ -17,6 +17,7 @@ import { farmRoutes } from './routes/farm.ts';
 import { instanceRoutes } from './routes/instances.ts';
 import { observeRoutes } from './routes/observe.ts';
 import { quarantineRoutes } from './routes/quarantine.ts';
+import { seriesRoutes } from './routes/series.ts';
 import { shadowRoutes } from './routes/shadow.ts';
 import { studyRoutes } from './routes/studies.ts';
 
@@ -44,6 +45,7 @@ export function createAdmin(deps: AdminDeps): Router {
     ...backupRoutes(deps),
     ...instanceRoutes(deps),
     ...observeRoutes(deps),
+    ...seriesRoutes(deps),
   ];
   const description = JSON.stringify(openApi(routes, deps.version), null, 1);
   const token = requireToken(deps.adminToken);
