@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import express from 'express';
 import { createAccounts } from './admin/accounts.ts';
 import { createAdmin } from './admin/admin.ts';
+import { createSeriesReader } from './admin/series/reader.ts';
 import { createArrivals } from './backends/arrivals.ts';
 import { createFarmSampler } from './backends/farm-sampler.ts';
 import { countingArrivals, createFlow } from './backends/flow.ts';
@@ -374,6 +375,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
           });
 
     const ending = new AbortController();
+    const series = createSeriesReader(file);
+    undo.push(() => series.close());
     const app = express();
     app.disable('x-powered-by');
     const onReceived = (study: string, { assignments }: ReceivedAnswer): void => {
@@ -406,6 +409,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         topology,
         routing: () => latest.routing,
         flow,
+        series,
         learnt: (backend) => learning.model(backend),
         freeBytes: (front) => admission.freeBytes(front),
         ending: ending.signal,

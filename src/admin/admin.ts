@@ -18,6 +18,7 @@ import { farmRoutes } from './routes/farm.ts';
 import { instanceRoutes } from './routes/instances.ts';
 import { observeRoutes } from './routes/observe.ts';
 import { quarantineRoutes } from './routes/quarantine.ts';
+import { seriesRoutes } from './routes/series.ts';
 import { shadowRoutes } from './routes/shadow.ts';
 import { steerRoutes } from './routes/steer.ts';
 import { studyRoutes } from './routes/studies.ts';
@@ -50,6 +51,7 @@ export function createAdmin(deps: AdminDeps): Router {
     ...backupRoutes(deps),
     ...instanceRoutes(deps),
     ...observeRoutes(deps),
+    ...seriesRoutes(deps),
   ];
   const description = JSON.stringify(openApi(routes, deps.version), null, 1);
 

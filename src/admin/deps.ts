@@ -14,6 +14,7 @@ import type { Clock, ConsideredBackend, EpochMs, Health } from '../study.ts';
 import type { RoutingConfig, Topology } from '../topology/topology.ts';
 import type { Evacuator, Failover, Healer, QuarantineDesk } from '../transfer/failover.ts';
 import type { Accounts } from './accounts.ts';
+import type { SeriesReader } from './series/reader.ts';
 
 /** What the admin rooms are given by the composition root. */
 export interface AdminDeps {
@@ -34,6 +35,8 @@ export interface AdminDeps {
   readonly topology: Topology;
   /** Policy, order and shadow as they are now; without it those of the topology. */
   readonly routing?: () => Pick<RoutingConfig, 'policy' | 'order' | 'shadow'>;
+  /** Reads figures over time; without it there are none. */
+  readonly series?: SeriesReader;
   /** What comes and goes at this moment; without it nothing is seen to. */
   readonly flow?: Pick<Flow, 'now'>;
   /** What was learnt of a backend's speed; without it nothing was. */

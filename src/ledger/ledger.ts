@@ -364,6 +364,8 @@ export interface LoadSample {
 /** What came and went since the sample before, and what waited at that moment. */
 export interface FarmSample {
   readonly at: EpochMs;
+  /** How long was counted. */
+  readonly spanMs: number;
   readonly inInstances: number;
   readonly inBytes: number;
   readonly outInstances: number;
