@@ -5,6 +5,7 @@ import { performance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import express from 'express';
+import { createAccounts } from '../src/admin/accounts.ts';
 import { createAdmin } from '../src/admin/admin.ts';
 import { createSeriesReader } from '../src/admin/series/reader.ts';
 import { createFlow } from '../src/backends/flow.ts';
@@ -98,7 +99,7 @@ try {
       pool,
       fronts: new Map(),
       topology: observedTopology(backends),
-      adminToken: token,
+      accounts: createAccounts({ ledger, fileToken: token, clock, log }),
       clock,
       log,
       version: '0',

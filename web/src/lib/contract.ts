@@ -1,5 +1,5 @@
 import type { SessionAnswer } from '../../../src/admin/account-schemas.ts';
-import type { FarmAnswer, JournalAnswer } from '../../../src/admin/observe-schemas.ts';
+import type { FarmAnswer, JournalAnswer, SeriesAnswer } from '../../../src/admin/observe-schemas.ts';
 
 /** What the API answers, as far as the dashboard reads it. Answers that have a schema of their own take their type from there. */
 
@@ -16,42 +16,8 @@ export interface Flow {
   readonly bytesPerSecond: number;
 }
 
-type Values = readonly (number | null)[];
-
-export interface OrthancSeries {
-  readonly up: Values;
-  readonly latencyMs: Values;
-  readonly jobsPending: Values;
-  readonly jobsRunning: Values;
-  readonly activeRequests: Values;
-  readonly instances: Values;
-  readonly diskBytes: Values;
-  readonly transferSeconds: Values;
-  readonly outInstances: Values;
-  readonly outBytes: Values;
-  readonly decisions: Values;
-}
-
-export interface FarmSeries {
-  readonly inInstances: Values;
-  readonly inBytes: Values;
-  readonly outInstances: Values;
-  readonly outBytes: Values;
-  readonly waitingInstances: Values;
-  readonly oldestAgeSeconds: Values;
-  readonly quarantined: Values;
-}
-
-export interface Series {
-  readonly from: string;
-  readonly to: string;
-  /** Seconds between two points. */
-  readonly step: number;
-  /** Unix seconds. */
-  readonly at: readonly number[];
-  readonly farm: FarmSeries;
-  readonly orthancs: Readonly<Record<string, OrthancSeries>>;
-}
+export type Series = SeriesAnswer;
+export type OrthancSeries = Series['orthancs'][string];
 
 export interface TimelineItem {
   readonly at: string;

@@ -33,7 +33,8 @@ export function Remove(props: { one: FarmBackend; onClose: () => void; onEvacuat
           found from here any more.
         </li>
         <li>
-          It is refused while studies are bound to it. Evacuate it first to keep everything within reach.
+          It is refused while studies are bound to it, and drained then. Evacuate it first to keep everything
+          within reach.
         </li>
       </ul>
       {isBound && (
