@@ -78,9 +78,10 @@ export function presentEcho({ ok, seconds, rest, dicom, peer }: Echo): EchoAnswe
 
 /** A request's settings as keys of the topology. */
 export function settingsOf(body: Omit<NewBackend, 'name'> | BackendSettingsBody): BackendSettings {
-  const { url, publicUrl, username, password, passwordEnv, weight, lanes, disk } = body;
+  const { url, peerUrl, publicUrl, username, password, passwordEnv, weight, lanes, disk } = body;
   const all: Readonly<Record<string, EditValue | undefined>> = {
     url,
+    peerUrl,
     publicUrl,
     username,
     password: passwordEnv === undefined ? undefined : { env: passwordEnv },

@@ -42,6 +42,7 @@ export const newBackend = z
       .string()
       .regex(namePattern, 'must be a name of 1 to 31 small letters, digits and "-", beginning with a letter'),
     url: address,
+    peerUrl: address.optional(),
     publicUrl: address.optional(),
     username: plain.optional(),
     password: password.optional(),
@@ -57,6 +58,10 @@ export type NewBackend = z.output<typeof newBackend>;
 export const backendSettings = z
   .strictObject({
     url: address.optional(),
+    peerUrl: address
+      .nullable()
+      .optional()
+      .meta({ description: 'How the fronts reach it, where that differs' }),
     publicUrl: address.nullable().optional(),
     username: plain.nullable().optional(),
     password: password.optional(),

@@ -1,5 +1,5 @@
-import { madeByKey, madeByUs, peerTimeoutSeconds } from '../topology/peer.ts';
-import type { FrontConfig, OrthancConfig, RunConfig, Topology } from '../topology/topology.ts';
+import { madeByKey, madeByUs, peerTimeoutSeconds, peerUrl } from '../topology/peer.ts';
+import type { BackendConfig, FrontConfig, OrthancConfig, RunConfig, Topology } from '../topology/topology.ts';
 import { farmVariable } from '../topology/variables.ts';
 
 /**
@@ -106,9 +106,9 @@ function httpThreads({ backends }: Topology): number {
   return 2 * backends.reduce((sum, backend) => sum + backend.lanes, 0) + 32;
 }
 
-function peer({ routing }: Topology, backend: OrthancConfig): OrthancJson {
+function peer({ routing }: Topology, backend: BackendConfig): OrthancJson {
   return {
-    Url: `\${${farmVariable(backend.name)}_URL:-${backend.url}}`,
+    Url: `\${${farmVariable(backend.name)}_URL:-${peerUrl(backend)}}`,
     Username: backend.username,
     Password: password(backend),
     Timeout: peerTimeoutSeconds(routing),

@@ -1,6 +1,7 @@
 import { troubleOf } from '../backends/trouble.ts';
 import { type Orthanc, OrthancError } from '../orthanc/orthanc.ts';
 import type { PeerBook } from '../orthanc/peer-book.ts';
+import { peerUrl } from '../topology/peer.ts';
 import type { BackendConfig } from '../topology/topology.ts';
 
 export interface Echoed {
@@ -72,11 +73,12 @@ async function asPeer(book: PeerBook, name: string, signal: AbortSignal): Promis
 /** From the first front that can be asked: they all have the same toolkit. */
 async function overDicom(
   fronts: readonly PeerBook[],
-  { url, run }: BackendConfig,
+  backend: BackendConfig,
   signal: AbortSignal,
 ): Promise<Echoed | null> {
+  const { run } = backend;
   if (run === null) return null;
-  const host = new URL(url).hostname.replace(/^\[|\]$/g, '');
+  const host = new URL(peerUrl(backend)).hostname.replace(/^\[|\]$/g, '');
   const to = { aeTitle: run.aeTitle, host, port: run.dicomPort, timeoutSeconds: limitMs / 1000 };
   let silent: Echoed = { ok: false, detail: 'no front could be asked for a C-ECHO' };
   for (const front of fronts) {

@@ -9,7 +9,7 @@ export interface Change {
 }
 
 const live =
-  /^(routing\.(policy|order|shadow)|backends\.[^.]+\.(url|publicUrl|username|password|passwordDefault|weight|lanes|disk))$/;
+  /^(routing\.(policy|order|shadow)|backends\.[^.]+\.(url|peerUrl|publicUrl|username|password|passwordDefault|weight|lanes|disk))$/;
 
 /** What differs between two topologies, in the order of their keys. Fronts and backends are told apart by their names. */
 export function changesBetween(before: Topology, after: Topology): readonly Change[] {

@@ -171,6 +171,7 @@ function build(file: string, document: TopologyDocument, passwords: ReadonlyMap<
     backends: backends.map(
       (backend): BackendConfig => ({
         ...orthanc(backend),
+        peerUrl: backend.peerUrl ?? null,
         weight: backend.weight,
         lanes: backend.lanes,
         disk: backend.disk ?? null,

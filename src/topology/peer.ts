@@ -1,4 +1,4 @@
-import type { RoutingConfig } from './topology.ts';
+import type { BackendConfig, RoutingConfig } from './topology.ts';
 
 /**
  * Key of a peer in which this project signs what it made: Orthanc keeps keys it does not know and shows them when it lists its peers,
@@ -7,6 +7,11 @@ import type { RoutingConfig } from './topology.ts';
 export const madeByKey = 'MadeBy';
 /** What stands there in a generated configuration; what the service puts on a running front begins so too. */
 export const madeByUs = 'dynamic-dicom-endpoints';
+
+/** Where a front's peer leads to. */
+export function peerUrl(backend: BackendConfig): string {
+  return backend.peerUrl ?? backend.url;
+}
 
 /** The largest single instance that must get through at the slowest rate worth waiting for. */
 const largestInstanceBytes = 1e9;

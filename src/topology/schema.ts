@@ -161,6 +161,7 @@ const front = z.strictObject({
 
 const backend = z.strictObject({
   ...orthanc,
+  peerUrl: url.optional(),
   weight: number(z.number().min(0).max(1000)).prefault(1),
   lanes: number(z.int().min(1).max(64)).prefault(2),
   disk: quantity(parseSize, sizeForm, {

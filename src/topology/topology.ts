@@ -36,7 +36,7 @@ export interface TlsConfig {
 /** What fronts and backends have in common: one Orthanc. */
 export interface OrthancConfig {
   readonly name: string;
-  /** How the service reaches it (and, for a backend, how the fronts do); no trailing slash. */
+  /** How the service reaches it; no trailing slash. */
   readonly url: string;
   /** How a person's browser reaches it; no trailing slash. */
   readonly publicUrl: string;
@@ -62,6 +62,8 @@ export interface FrontConfig extends OrthancConfig {
 }
 
 export interface BackendConfig extends OrthancConfig {
+  /** How the fronts reach it, where that is another address than the service's; null or absent: it is not. */
+  readonly peerUrl?: string | null;
   /** 1 = 100 %. */
   readonly weight: number;
   /** Transfers at a time. */

@@ -4,7 +4,7 @@ import { troubleOf } from '../backends/trouble.ts';
 import type { Logger } from '../log.ts';
 import { OrthancError } from '../orthanc/orthanc.ts';
 import type { KnownPeer, NewPeer, PeerBook } from '../orthanc/peer-book.ts';
-import { madeByUs } from '../topology/peer.ts';
+import { madeByUs, peerUrl } from '../topology/peer.ts';
 import type { BackendConfig } from '../topology/topology.ts';
 
 export interface PeersOptions {
@@ -80,8 +80,9 @@ export function createPeers(options: PeersOptions): Peers {
 
   function wishesOf(backends: readonly BackendConfig[]): ReadonlyMap<string, NewPeer> {
     return new Map(
-      backends.map(({ name, url, username, password }) => {
-        const setting = { url, username, password, timeoutSeconds };
+      backends.map((backend) => {
+        const { name, username, password } = backend;
+        const setting = { url: peerUrl(backend), username, password, timeoutSeconds };
         const print = createHmac('sha256', key).update(JSON.stringify(setting)).digest('base64url');
         return [name, { ...setting, madeBy: `${madeByUs} ${print.slice(0, 22)}` }];
       }),

@@ -90,7 +90,7 @@ function stale(): readonly string[] {
 
 beforeAll(async () => {
   farm = await startFarm({
-    settle: '1500 ms',
+    settle: '1 s',
     routing: { policy: 'least-in-flight', healAfter: '2 s' },
     history: { sample: '500 ms' },
   });

@@ -33,7 +33,7 @@ async function put(name: string, peer: Readonly<Record<string, unknown>>): Promi
 }
 
 const one = backendConfig('one');
-const two = backendConfig('two', { username: 'dde' });
+const two = backendConfig('two', { username: 'dde', url: 'http://127.0.0.1:1', peerUrl: 'http://two:8042' });
 
 async function withPeers(
   backends: readonly BackendConfig[],
@@ -75,7 +75,7 @@ test('what is missing is made, what leads elsewhere is put right, and what is go
     const found = await peersNow();
     expect(Object.keys(found).toSorted()).toEqual(['archive', 'one', 'two']);
     expect(found['one']).toMatchObject({ Url: `${one.url}/`, Timeout: 77 });
-    expect(found['two']).toMatchObject({ Url: `${two.url}/`, Username: 'dde' });
+    expect(found['two']).toMatchObject({ Url: 'http://two:8042/', Username: 'dde' });
     expect(peers.states('two')).toEqual([{ front: 'front', ok: true, detail: null }]);
 
     peers.follow([one]);
@@ -128,7 +128,7 @@ test('a comparison is trusted for a moment, and a front that was started anew in
 
 test('nothing is sent through a peer that leads elsewhere and may not be changed', async () => {
   await put('one', { Url: 'http://elsewhere:1' });
-  await put('two', { Url: two.url, Username: 'somebody' });
+  await put('two', { Url: 'http://two:8042', Username: 'somebody' });
   await proxy.set({ kind: 'respond', status: 403, only: ({ method }) => method === 'PUT' });
   await withPeers([one, two], async (peers) => {
     expect(await peers.misled('front', 'one')).toMatch(

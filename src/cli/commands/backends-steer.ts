@@ -14,6 +14,7 @@ import type { CliContext } from '../program.ts';
 
 interface SettingOptions extends ServiceOptions {
   readonly url?: string;
+  readonly peerUrl?: string;
   readonly publicUrl?: string;
   readonly username?: string;
   readonly passwordFile?: string;
@@ -136,6 +137,7 @@ export function registerSteering(backends: Command, context: CliContext): void {
 function withSettings(command: Command): Command {
   return withServiceOptions(command)
     .option('--url <url>', 'how the service and the fronts reach it')
+    .option('--peer-url <url>', 'how the fronts reach it, where that is another address')
     .option('--public-url <url>', "how a person's browser reaches it")
     .option('--username <name>', 'user of its REST API')
     .option('--password-file <file>', "file with that user's password, read here")
@@ -153,6 +155,7 @@ function settingsOf(context: CliContext, options: SettingOptions): Readonly<Reco
     value === 'default' ? null : value;
   const all = {
     url: options.url,
+    peerUrl: orDefault(options.peerUrl),
     publicUrl: orDefault(options.publicUrl),
     username: orDefault(options.username),
     password: options.passwordFile === undefined ? undefined : passwordIn(context, options.passwordFile),
