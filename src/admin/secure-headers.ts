@@ -16,6 +16,7 @@ export function secureHeaders({ fronts, backends }: Topology): RequestHandler {
   );
   const common = {
     referrerPolicy: { policy: 'no-referrer' },
+    xFrameOptions: { action: 'deny' },
     contentSecurityPolicy: {
       useDefaults: false,
       directives: {
