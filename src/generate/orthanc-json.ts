@@ -1,4 +1,5 @@
-import type { FrontConfig, OrthancConfig, RunConfig, Topology } from '../topology/topology.ts';
+import { madeByKey, madeByUs, peerTimeoutSeconds, peerUrl } from '../topology/peer.ts';
+import type { BackendConfig, FrontConfig, OrthancConfig, RunConfig, Topology } from '../topology/topology.ts';
 import { farmVariable } from '../topology/variables.ts';
 
 /**
@@ -16,9 +17,6 @@ const generated = 'Made by "dde generate" from orthanc-config/topology.yaml: edi
 /** Lua's HttpPost takes its time limit from here: seconds for which a dead service may hold the thread of the hook. */
 const hookTimeoutSeconds = 2;
 
-/** The largest single instance that must get through at the slowest rate worth waiting for. */
-const largestInstanceBytes = 1e9;
-
 /** A front: receives from anybody, keeps nothing for long, sends to its peers. */
 export function frontJson(topology: Topology, front: FrontConfig, run: RunConfig): OrthancJson {
   return {
@@ -35,6 +33,7 @@ export function frontJson(topology: Topology, front: FrontConfig, run: RunConfig
 
     ...jobs(topology),
     HttpTimeout: hookTimeoutSeconds,
+    ...authorities(topology),
     ...(httpThreads(topology) > defaultHttpThreads ? { HttpThreadsCount: httpThreads(topology) } : {}),
     // On by default in older versions; image data does not shrink, so it only costs time.
     HttpCompressionEnabled: false,
@@ -43,6 +42,16 @@ export function frontJson(topology: Topology, front: FrontConfig, run: RunConfig
       topology.backends.map((backend) => [backend.name, peer(topology, backend)]),
     ),
   };
+}
+
+/** Debian's, and that of the images made from it. */
+const systemAuthorities = '/etc/ssl/certs/ca-certificates.crt';
+
+/** Who vouches for what a front reaches over TLS, service and backends alike. An Orthanc that is not told trusts nobody. */
+function authorities({ service, backends }: Topology): OrthancJson {
+  const isSecure =
+    service.tls !== undefined || [service, ...backends].some(({ url }) => url.startsWith('https:'));
+  return isSecure ? { HttpsCACertificates: service.tls?.ca ?? systemAuthorities } : {};
 }
 
 /** A backend: keeps studies. Everything that is no business of this project is as Orthanc has it. */
@@ -97,14 +106,13 @@ function httpThreads({ backends }: Topology): number {
   return 2 * backends.reduce((sum, backend) => sum + backend.lanes, 0) + 32;
 }
 
-function peer({ routing }: Topology, backend: OrthancConfig): OrthancJson {
-  const { baseMs, bytesPerSecond } = routing.transferTimeout;
-  const bytes = Math.max(routing.batch.bytes, largestInstanceBytes);
+function peer({ routing }: Topology, backend: BackendConfig): OrthancJson {
   return {
-    Url: `\${${farmVariable(backend.name)}_URL:-${backend.url}}`,
+    Url: `\${${farmVariable(backend.name)}_URL:-${peerUrl(backend)}}`,
     Username: backend.username,
     Password: password(backend),
-    // For one instance. Longer than the service waits for most transfers, never shorter than the largest one needs.
-    Timeout: Math.ceil(baseMs / 1000 + bytes / bytesPerSecond),
+    Timeout: peerTimeoutSeconds(routing),
+    // By this the service knows, when the backend has left the topology, that the peer is not somebody else's.
+    [madeByKey]: madeByUs,
   };
 }

@@ -18,6 +18,7 @@ import type {
   StudyToPlace,
   Transfer,
 } from '../study.ts';
+import type { AccountLedger } from './accounts.ts';
 import type { JournalLedger } from './journal.ts';
 import type { LearningLedger } from './learning.ts';
 import type { ShadowLedger } from './shadow.ts';
@@ -38,6 +39,7 @@ export interface Ledger
     BackendLedger,
     FailoverLedger,
     DoubtLedger,
+    AccountLedger,
     QuarantineLedger,
     HistoryLedger,
     LearningLedger,
@@ -238,6 +240,8 @@ export interface MoveProof {
 export interface FailoverLedger {
   /** Studies bound to this backend of which something is still held on a front, oldest first. */
   bound(backend: string): readonly BoundStudy[];
+  /** Studies bound to this backend that are not through: something of them stands on a front, of some of those in quarantine. */
+  unfinishedOn(backend: string): { readonly studies: number; readonly quarantined: number };
   /** Studies with an instance that their current backend refused (outcome `refused`) and that nothing was decided about since. */
   refusedStudies(): readonly BoundStudy[];
   /**
@@ -360,6 +364,8 @@ export interface LoadSample {
 /** What came and went since the sample before, and what waited at that moment. */
 export interface FarmSample {
   readonly at: EpochMs;
+  /** How long was counted. */
+  readonly spanMs: number;
   readonly inInstances: number;
   readonly inBytes: number;
   readonly outInstances: number;

@@ -1,12 +1,12 @@
 import { existsSync, renameSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { EpochMs } from '../study.ts';
+import { syncFolder } from '../sync-folder.ts';
 import { type Ledger, LedgerError } from './ledger.ts';
 import { type LedgerOptions, openLedger } from './open.ts';
 import { glanceAt } from './recovery-inspect.ts';
 import { forgetMark, type Mark, markDamaged, readMark } from './recovery-mark.ts';
 import { salvage } from './recovery-salvage.ts';
-import { syncFolder } from './sync-folder.ts';
 
 export interface Recovered {
   readonly ledger: Ledger;
@@ -56,11 +56,11 @@ function beginAnew(file: string, mark: Mark, options: LedgerOptions & { readonly
   }
   const ledger = openLedger(file, options);
   try {
-    const { settings, formerCopies } = salvage(aside, ledger, options.now);
+    const { settings, formerCopies, tokens } = salvage(aside, ledger, options.now);
     const saved =
-      settings + formerCopies === 0
+      settings + formerCopies + tokens === 0
         ? ''
-        : ` Taken over from the damaged one: settings of ${settings} backends, ${formerCopies} former copies of studies.`;
+        : ` Taken over from the damaged one: settings of ${settings} backends, ${formerCopies} former copies of studies, ${tokens} tokens.`;
     const notice = `${mark.why}; it was moved to ${mark.aside}, and a new one is filled from the fronts and backends.${saved}`;
     keepNotice(ledger, file, notice, options.now);
     forgetMark(file);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { madeByKey } from '../topology/peer.ts';
 import { uploadStatuses } from './orthanc.ts';
 
 /**
@@ -96,6 +97,19 @@ export const jobsAnswer = z.array(
 
 /** Peers by name, from 1.9.3 on with their addresses. */
 export const peersAnswer = z.record(z.string(), z.object({ Url: z.string() }));
+
+/** Peers by name with all that is shown of them; passwords are not. */
+export const peerSettingsAnswer = z.record(
+  z.string(),
+  z.object({
+    Url: z.string(),
+    Username: z.string().nullish(),
+    [madeByKey]: z.string().optional().catch(undefined),
+  }),
+);
+
+/** Of another Orthanc, as its front hears it. */
+export const peerSystemAnswer = z.object({ Version: z.string() });
 
 export const uploadAnswer = z.object({ ID: z.string(), Status: z.enum(uploadStatuses) });
 

@@ -60,6 +60,11 @@ const front = z.strictObject({
 
 const backend = z.strictObject({
   ...orthanc,
+  peerUrl: url.optional().meta({
+    description:
+      "how the fronts reach it, where that is another address than the service's, as across two networks",
+    otherwise: '(`url`)',
+  }),
   weight: number(z.number().min(0).max(1000)).prefault(1).meta({
     description: 'share of new studies: 0.5 gets half of what 1 gets, 0 gets none; 0 to 1000',
   }),
@@ -67,6 +72,22 @@ const backend = z.strictObject({
   disk: size().optional().meta({
     description:
       'space its images may fill, such as `2 TB`: a new study that would leave less than 5 % or 20 GB of it free (20 % of a small one) goes elsewhere. Without it nobody knows how full it is',
+  }),
+});
+
+/** It is written into the generated configurations, in which Orthanc replaces variables. */
+const filePath = z.string().regex(/^\/[^{}$"'\\\n]*$/, {
+  error: 'must be the absolute path of a file, with no quote, backslash, "$", "{" or "}" in it',
+});
+
+const tls = z.strictObject({
+  certificate: filePath.meta({
+    description: 'absolute path of its certificate, PEM, followed by those it was signed by',
+  }),
+  key: filePath.meta({ description: 'absolute path of the key to it, PEM, without a passphrase' }),
+  ca: filePath.optional().meta({
+    description:
+      "absolute path of the certificates by which fronts and `dde` know it (and the fronts every backend with `https://`), where the system's own authorities do not; of one that has signed itself, the same file",
   }),
 });
 
@@ -79,7 +100,13 @@ const service = z.strictObject({
   port: number(z.int().min(0).max(65_535))
     .prefault(3000)
     .meta({ description: 'TCP port; 0 takes a free one' }),
-  url: url.prefault('http://127.0.0.1:3000').meta({ description: 'how the fronts reach the service' }),
+  url: url.prefault('http://127.0.0.1:3000').meta({
+    description: 'how the fronts reach the service; with `tls`, `https://` for fronts on other machines',
+  }),
+  tls: tls.optional().meta({
+    description:
+      'present: the service is served over TLS, on the same port; see [accounts.md](accounts.md#tls)',
+  }),
 });
 
 const admission = z.strictObject({

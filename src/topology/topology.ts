@@ -20,12 +20,23 @@ export interface ServiceConfig {
   readonly port: number;
   /** How the fronts reach the service, no trailing slash. */
   readonly url: string;
+  /** Present: it serves HTTPS, and without TLS only what fronts and probes on its own machine ask. */
+  readonly tls?: TlsConfig;
+}
+
+/** Absolute paths of PEM files. */
+export interface TlsConfig {
+  /** The service's own, followed by those it was signed by. */
+  readonly certificate: string;
+  readonly key: string;
+  /** By which fronts and the command line know the certificate, where the system's own authorities do not. */
+  readonly ca?: string;
 }
 
 /** What fronts and backends have in common: one Orthanc. */
 export interface OrthancConfig {
   readonly name: string;
-  /** How the service reaches it (and, for a backend, how the fronts do); no trailing slash. */
+  /** How the service reaches it; no trailing slash. */
   readonly url: string;
   /** How a person's browser reaches it; no trailing slash. */
   readonly publicUrl: string;
@@ -51,6 +62,8 @@ export interface FrontConfig extends OrthancConfig {
 }
 
 export interface BackendConfig extends OrthancConfig {
+  /** How the fronts reach it, where that is another address than the service's; null or absent: it is not. */
+  readonly peerUrl?: string | null;
   /** 1 = 100 %. */
   readonly weight: number;
   /** Transfers at a time. */

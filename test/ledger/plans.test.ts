@@ -3,6 +3,7 @@ import BetterSqlite3, { type Database } from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { studiesOf } from '../../bench/scale/images.ts';
 import { writeLedger } from '../../bench/scale/ledgers.ts';
+import { accountsSql } from '../../src/ledger/accounts.ts';
 import { auditSql } from '../../src/ledger/audit.ts';
 import { backendsSql } from '../../src/ledger/backends.ts';
 import { bindingsSql } from '../../src/ledger/bindings.ts';
@@ -19,6 +20,7 @@ import { migrate } from '../../src/ledger/migrations.ts';
 import { openLedger } from '../../src/ledger/open.ts';
 import { quarantineSql } from '../../src/ledger/quarantine.ts';
 import { releasesSql } from '../../src/ledger/releases.ts';
+import { openSeries, seriesSql } from '../../src/ledger/series.ts';
 import { shadowSql } from '../../src/ledger/shadow.ts';
 import { filterNames, studiesSql } from '../../src/ledger/study-queries.ts';
 import { readTrace, traceSql } from '../../src/ledger/trace.ts';
@@ -53,6 +55,7 @@ const indexes: Record<string, readonly string[]> = {
   unprove: ['instances_study'],
   beginRemoval: ['instances_study'],
   bound: ['studies_held', 'deliveries_study'],
+  unfinishedOn: ['studies_state'],
   refusedStudies: ['refusals_instance'],
   healable: ['former_copies_due'],
   lost: ['instances_study'],
@@ -75,10 +78,19 @@ const indexes: Record<string, readonly string[]> = {
   hoursOf: ['load_hours_orthanc'],
   rollMinutes: ['transfers_ended', 'decisions_placing'],
   thinTransfers: ['transfers_ended'],
+  seriesLoadRaw: ['load_samples_orthanc'],
+  seriesLoadMinute: ['load_minutes_orthanc'],
+  seriesLoadHour: ['load_hours_orthanc'],
+  seriesOrthancsRaw: ['load_samples_orthanc'],
+  seriesTransfers: ['transfers_backend'],
+  seriesDecisions: ['decisions_placing'],
   news: ['studies_news'],
   finished: ['studies_state'],
   thinShadow: ['shadow_choices_at'],
   studiesSince: ['studies_news'],
+  endSessionsOf: ['sessions_token'],
+  endSurplus: ['sessions_token'],
+  dropSessions: ['sessions_expiry'],
   arrivalsOf: ['instances_study'],
   provenOf: ['instances_study'],
   transfersIn: ['transfers_ended'],
@@ -98,19 +110,21 @@ const statements: [string, string][] = [
   doubtSql,
   evacuationsSql,
   auditSql,
+  accountsSql,
   quarantineSql,
   learningSql,
   shadowSql,
   journalSql,
+  seriesSql,
   traceSql,
 ].flatMap((part) => Object.entries(part));
 
 /** One row, a row a backend, or only what is under way: the only tables that may be walked whole. */
 const smallTables =
-  /^SCAN (b|backends|totals|roll_ups|j|json_each|value|evacuations|former_copies|service_models)\b/;
+  /^SCAN (b|backends|totals|roll_ups|j|json_each|value|evacuations|former_copies|service_models|tokens)\b/;
 /** Walks over an index that holds only the rows that are asked for, and over an intermediate result. */
 const rightScans =
-  /^SCAN (\S+ USING (COVERING )?INDEX (studies_unplaced|studies_settling|studies_held|refusals_instance|instances_unproven|instances_quarantine|deliveries_transfer)|p|\(subquery-\d+\)|json_each VIRTUAL TABLE.*|CONSTANT ROW|\d+ CONSTANT ROWS?|j VIRTUAL TABLE.*)/;
+  /^SCAN (\S+ USING (COVERING )?INDEX (studies_unplaced|studies_settling|studies_held|refusals_instance|instances_unproven|instances_quarantine|deliveries_transfer)|p|\(subquery-\d+\)|json_each VIRTUAL TABLE.*|names|CONSTANT ROW|\d+ CONSTANT ROWS?|j VIRTUAL TABLE.*)/;
 
 /** Pieces of SQL that were prepared while something was done. */
 async function preparedBy(work: () => Promise<void>): Promise<ReadonlySet<string>> {
@@ -153,6 +167,11 @@ test('every statement that a service prepares, and every one that reads a trace,
     ledger.studies({}, { limit: 1 });
     await ledger.close();
     readTrace(largeFile, { from: 0, to: 1 });
+    const series = openSeries(largeFile);
+    const now = Date.now();
+    for (const resolution of ['raw', 'minute', 'hour'] as const)
+      series.read({ from: now - 3_600_000, to: now, stepMs: 60_000, resolution });
+    series.close();
   });
   const known = new Set(statements.map(([, sql]) => sql));
   known.add(studiesSql(new Set()));

@@ -109,6 +109,7 @@ it('fills in every default', () => {
         username: 'orthanc',
         password: 'letmein',
         passwordVariable: 'DDE_ARCHIVE_PASSWORD',
+        peerUrl: null,
         passwordDefault: 'letmein',
         run: null,
         weight: 1,

@@ -7,6 +7,7 @@ import { age, folded, size } from '../format.ts';
 import type { Output } from '../output.ts';
 import type { CliContext } from '../program.ts';
 import { show, type WatchOptions, withWatchOptions } from '../watch.ts';
+import { registerSteering } from './backends-steer.ts';
 
 export const backendHead = ['BACKEND', 'STATE', 'HEALTH', 'WEIGHT', 'LANES', 'WAITING', 'STUDIES', 'DISK'];
 export const backendNumbers = [3, 4, 5, 6, 7];
@@ -47,8 +48,8 @@ const whatStatesDo: Readonly<Record<OperatorState, string>> = {
 export function registerBackends(program: Command, context: CliContext): void {
   const backends = program
     .command('backends')
-    .summary('list backends, drain one, change its share')
-    .description('list the backends, take one out of service, change its share')
+    .summary('list backends; drain, add, change, remove or reach one')
+    .description('list the backends, add, change and remove them, take one out of service, reach one')
     .addHelpText(
       'after',
       [
@@ -60,6 +61,10 @@ export function registerBackends(program: Command, context: CliContext): void {
         '  dde backends maint orthanc1        nothing is sent there',
         '  dde backends ready orthanc1        back in service',
         '  dde backends weight orthanc1 0.5   half the share of new studies',
+        '  dde backends echo orthanc1         is it reached, from every side',
+        '  dde backends add orthanc3 --url http://10.0.0.3:8042 --password-file pw',
+        '  dde backends set orthanc3 --lanes 4',
+        '  dde backends remove orthanc3       out of the topology, once nothing is bound',
       ].join('\n'),
     );
 
@@ -72,6 +77,8 @@ export function registerBackends(program: Command, context: CliContext): void {
         print: printBackends,
       }),
     );
+
+  registerSteering(backends, context);
 
   const change = async (
     name: string,

@@ -11,6 +11,7 @@ import { registerExplain } from './explain.ts';
 import { registerGenerate } from './generate.ts';
 import { registerHeal } from './heal.ts';
 import { registerHistory } from './history.ts';
+import { registerPolicy } from './policy.ts';
 import { registerQuarantine } from './quarantine.ts';
 import { registerQueue } from './queue.ts';
 import { registerRebind } from './rebind.ts';
@@ -20,6 +21,7 @@ import { registerShadow } from './shadow.ts';
 import { registerSimulate } from './simulate.ts';
 import { registerStatus } from './status.ts';
 import { registerStudies } from './studies.ts';
+import { registerTokens } from './tokens.ts';
 import { registerUp } from './up.ts';
 import { registerWhere } from './where.ts';
 
@@ -31,6 +33,7 @@ export const commands: readonly ((program: Command, context: CliContext) => void
   registerExplain,
   registerSend,
   registerBackends,
+  registerPolicy,
   registerStudies,
   registerQueue,
   registerQuarantine,
@@ -42,6 +45,7 @@ export const commands: readonly ((program: Command, context: CliContext) => void
   registerHistory,
   registerEvents,
   registerAudit,
+  registerTokens,
   registerBackup,
   registerCheck,
   registerGenerate,
