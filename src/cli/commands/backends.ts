@@ -48,7 +48,7 @@ const whatStatesDo: Readonly<Record<OperatorState, string>> = {
 export function registerBackends(program: Command, context: CliContext): void {
   const backends = program
     .command('backends')
-    .summary('list backends; drain, add, change, remove or reach one')
+    .summary('list backends; drain, add, change or reach one')
     .description('list the backends, add, change and remove them, take one out of service, reach one')
     .addHelpText(
       'after',
