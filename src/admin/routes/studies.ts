@@ -23,7 +23,7 @@ import {
 } from '../schemas.ts';
 
 /** Studies looked at, and put into words, before the event loop is given back: a few milliseconds. */
-const atOnce = { walk: 2_000, items: 100 };
+const atOnce = { walk: 2_000, items: 50 };
 
 const unknown = { 404: 'The ledger does not know the study' };
 
