@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import express from 'express';
+import { createAccounts } from '../src/admin/accounts.ts';
 import { createAdmin } from '../src/admin/admin.ts';
 import { createSeriesReader } from '../src/admin/series/reader.ts';
 import { createFlow } from '../src/backends/flow.ts';
@@ -97,7 +98,7 @@ try {
       pool,
       fronts: new Map(),
       topology: observedTopology(backends),
-      adminToken: token,
+      accounts: createAccounts({ ledger, fileToken: token, clock, log }),
       clock,
       log,
       version: '0',

@@ -11,6 +11,7 @@ import type { Orthanc } from '../orthanc/orthanc.ts';
 import type { Clock, ConsideredBackend, EpochMs, Health } from '../study.ts';
 import type { RoutingConfig, Topology } from '../topology/topology.ts';
 import type { Evacuator, Failover, Healer, QuarantineDesk } from '../transfer/failover.ts';
+import type { Accounts } from './accounts.ts';
 import type { SeriesReader } from './series/reader.ts';
 
 /** What the admin rooms are given by the composition root. */
@@ -42,7 +43,7 @@ export interface AdminDeps {
   readonly stateFolder?: string;
   /** That the ledger is not the one of the time before, and why; null: it is. */
   readonly ledgerNotice?: string | null;
-  readonly adminToken: string;
+  readonly accounts: Accounts;
   readonly clock: Clock;
   readonly timers?: Timers;
   /** Aborted when the service stops: what goes on for as long as somebody listens ends then. */

@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import express from 'express';
 import { onTestFinished } from 'vitest';
 import type { z } from 'zod';
+import { createAccounts } from '../../src/admin/accounts.ts';
 import { type AdminDeps, createAdmin } from '../../src/admin/admin.ts';
 import { createFlow, type Flow } from '../../src/backends/flow.ts';
 import { policyNamed } from '../../src/decision/policies.ts';
@@ -80,10 +81,10 @@ export async function adminRig(withRooms = true, more: Partial<AdminDeps> = {}):
       ...common,
       ...orthancs,
       ...(withRooms ? rooms : {}),
+      accounts: createAccounts({ ...common, fileToken: token }),
       flow,
       ending: ending.signal,
       topology: rigTopology,
-      adminToken: token,
       version: '0.0.0',
       startedAt: time.clock(),
       registry: createMetrics().registry,
