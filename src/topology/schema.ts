@@ -185,6 +185,9 @@ const service = z.strictObject({
   port: number(z.int().min(0).max(65_535)).prefault(3000),
   url: url.prefault('http://127.0.0.1:3000'),
   tls: z.strictObject({ certificate: filePath, key: filePath, ca: filePath.optional() }).optional(),
+  accessionSearch: z
+    .preprocess((value) => (value === 'true' ? true : value === 'false' ? false : value), z.boolean())
+    .prefault(false),
 });
 
 const admission = z.strictObject({
@@ -282,6 +285,7 @@ export function sentence(issue: z.core.$ZodRawIssue): string | undefined {
 }
 
 const nouns: Readonly<Record<string, string>> = {
+  boolean: 'true or false',
   string: 'text (in quotes where it looks like a number)',
   number: 'a number',
   int: 'a whole number',

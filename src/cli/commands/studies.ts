@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { pageOf, studyAnswer, studyStates } from '../../admin/schemas.ts';
+import { studiesAnswer, studyStates } from '../../admin/schemas.ts';
 import { connectService, type ServiceOptions, withServiceOptions } from '../client.ts';
 import { age, size } from '../format.ts';
 import type { CliContext } from '../program.ts';
@@ -34,7 +34,7 @@ export function registerStudies(program: Command, context: CliContext): void {
     )
     .action(async (options: StudiesOptions) => {
       const { service: _service, tokenFile: _file, json, ...filter } = options;
-      const page = await connectService(context, options).get('/api/v1/studies', pageOf(studyAnswer), filter);
+      const page = await connectService(context, options).get('/api/v1/studies', studiesAnswer, filter);
       if (json === true) {
         context.out.json(page);
         return;

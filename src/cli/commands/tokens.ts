@@ -48,7 +48,7 @@ function registerList(tokens: Command, context: CliContext): void {
         return;
       }
       if (items.length === 0) {
-        out.line('No token was created yet; there is only the one of the state folder, which is admin.');
+        out.line('No token was created yet; there is only that of the farm, which is admin.');
         return;
       }
       out.table(
