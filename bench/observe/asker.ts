@@ -22,7 +22,7 @@ async function ask({ url, token }: AskedCalls): Promise<CallTimes> {
 }
 
 port?.on('message', (asked: AskedCalls) => {
-  ask(asked)
+  void ask(asked)
     .catch((): CallTimes => ({ status: 0, ms: 0, bytes: 0 }))
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has none, a window would
     .then((times) => port.postMessage(times));

@@ -1,5 +1,5 @@
 import type { BackendConfig, Topology } from '../../src/topology/topology.ts';
-import { rigTopology } from '../../test/admin/rig.ts';
+import { rigTopology } from '../../test/admin/topology.ts';
 
 const hourMs = 3_600_000;
 

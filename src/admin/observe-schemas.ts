@@ -132,3 +132,35 @@ export const seriesAnswer = z.strictObject({
   }),
 });
 export type SeriesAnswer = z.infer<typeof seriesAnswer>;
+
+export const timelineKinds = [
+  'received',
+  'decision',
+  'transfer',
+  'proven',
+  'removed',
+  'vanished',
+  'quarantined',
+  'event',
+  'operator',
+] as const;
+
+export const timelineAnswer = z.strictObject({
+  items: z.array(
+    z.strictObject({
+      at: time.meta({ description: 'When it began' }),
+      kind: z.enum(timelineKinds),
+      title: z.string(),
+      detail: z.string().nullable(),
+      backend: z.string().nullable(),
+      front: z.string().nullable(),
+      instances: count.nullable(),
+      bytes: bytes.nullable(),
+      seconds: z.number().nullable().meta({ description: 'How long it took; null: it was at once' }),
+      decisionId: count
+        .nullable()
+        .meta({ description: 'Number of the decision in `/studies/{uid}/decisions`' }),
+    }),
+  ),
+});
+export type TimelineAnswer = z.infer<typeof timelineAnswer>;

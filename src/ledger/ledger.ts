@@ -22,6 +22,7 @@ import type { AccountLedger } from './accounts.ts';
 import type { JournalLedger } from './journal.ts';
 import type { LearningLedger } from './learning.ts';
 import type { ShadowLedger } from './shadow.ts';
+import type { TimelineLedger } from './timeline.ts';
 
 /**
  * The ledger: the only place with SQL. Every call is synchronous and one transaction; nothing awaits inside one.
@@ -45,6 +46,7 @@ export interface Ledger
     LearningLedger,
     ShadowLedger,
     JournalLedger,
+    TimelineLedger,
     ViewLedger {
   /** Resolves when everything committed so far has reached the disk. Calls that overlap share one fsync. */
   durable(): Promise<void>;
@@ -459,6 +461,8 @@ export interface QuarantinedInstance {
 }
 
 export interface StudyFilter {
+  /** The StudyInstanceUID begins with this. */
+  readonly uid?: string;
   readonly backend?: string;
   readonly state?: StudyState;
   readonly modality?: string;
@@ -496,8 +500,11 @@ export interface QueueView {
 
 export interface ViewLedger {
   study(studyUid: string): StudyView | null;
-  /** Newest news first. */
-  studies(filter: StudyFilter, page: { limit: number; cursor?: string }): Page<StudyView>;
+  /**
+   * Newest news first; by the beginning of a UID in the order of UIDs. `walk`: so many studies are looked at at most, where the
+   * filter leaves some out; fewer than `limit` may be given then, while there are more.
+   */
+  studies(filter: StudyFilter, page: { limit: number; cursor?: string; walk?: number }): Page<StudyView>;
   decisions(studyUid: string): readonly Decision[];
   events(studyUid: string): readonly StudyEvent[];
   addEvent(studyUid: string, event: StudyEvent): void;

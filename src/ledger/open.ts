@@ -23,6 +23,7 @@ import { glanceAt } from './recovery-inspect.ts';
 import { markDamaged, stampOf } from './recovery-mark.ts';
 import { takeUpRestored } from './recovery-restored.ts';
 import { createShadowPart } from './shadow.ts';
+import { createTimeline } from './timeline.ts';
 import { createTransfers } from './transfers.ts';
 import { createViews } from './views.ts';
 
@@ -102,6 +103,7 @@ function compose(connection: Connection, file: string, options: LedgerOptions, i
     ...createShadowPart(connection),
     ...createViews(connection),
     ...createJournal(connection),
+    ...createTimeline(connection),
   };
   const durability = new Durability(file, options.onDurabilityLost ?? (() => undefined));
   const checkpointer = new Checkpointer(

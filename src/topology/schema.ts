@@ -107,6 +107,13 @@ const service = z.strictObject({
     description:
       'present: the service is served over TLS, on the same port; see [accounts.md](accounts.md#tls)',
   }),
+  accessionSearch: z
+    .preprocess((value) => (value === 'true' ? true : value === 'false' ? false : value), z.boolean())
+    .prefault(false)
+    .meta({
+      description:
+        '`true`: studies may be looked for by accession number. The backends are asked; the service keeps and logs nothing of it',
+    }),
 });
 
 const admission = z.strictObject({

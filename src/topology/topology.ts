@@ -20,6 +20,8 @@ export interface ServiceConfig {
   readonly port: number;
   /** How the fronts reach the service, no trailing slash. */
   readonly url: string;
+  /** Whether studies may be looked for by accession number, which the backends are asked for. Absent: no. */
+  readonly accessionSearch?: boolean;
   /** Present: it serves HTTPS, and without TLS only what fronts and probes on its own machine ask. */
   readonly tls?: TlsConfig;
 }

@@ -61,6 +61,15 @@ describe('a farm at rest', () => {
     expect(await dde(args)).toMatchObject({ code: 2, out: '', err: expect.stringContaining(sentence) });
   });
 
+  test('an accession number is asked for only where the topology allows it', async () => {
+    const refused = await dde(['studies', '--accession', 'A1']);
+    expect(refused).toMatchObject({ code: 1, err: expect.stringContaining('accessionSearch') });
+    expect(await dde(['studies', '--uid', '1.2.840'])).toMatchObject({
+      code: 0,
+      out: 'There is no such study.\n',
+    });
+  });
+
   test('a service that is away is said in one sentence', async () => {
     const away = await dde(['status', '--service', 'http://127.0.0.1:9']);
     expect(away.code).toBe(2);

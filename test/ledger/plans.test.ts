@@ -22,7 +22,8 @@ import { quarantineSql } from '../../src/ledger/quarantine.ts';
 import { releasesSql } from '../../src/ledger/releases.ts';
 import { openSeries, seriesSql } from '../../src/ledger/series.ts';
 import { shadowSql } from '../../src/ledger/shadow.ts';
-import { filterNames, studiesSql } from '../../src/ledger/study-queries.ts';
+import { filterNames, studiesEndSql, studiesSql, studyUidSql } from '../../src/ledger/study-queries.ts';
+import { timelineSql } from '../../src/ledger/timeline.ts';
 import { readTrace, traceSql } from '../../src/ledger/trace.ts';
 import { transfersSql } from '../../src/ledger/transfers.ts';
 import { viewsSql } from '../../src/ledger/views.ts';
@@ -117,6 +118,8 @@ const statements: [string, string][] = [
   journalSql,
   seriesSql,
   traceSql,
+  timelineSql,
+  { studyUid: studyUidSql },
 ].flatMap((part) => Object.entries(part));
 
 /** One row, a row a backend, or only what is under way: the only tables that may be walked whole. */
@@ -217,10 +220,16 @@ describe.each([
 
   test('a page of studies walks one index in its own order, whatever the filters', () => {
     for (let bits = 0; bits < 2 ** filterNames.length; bits += 1) {
-      const sql = studiesSql(new Set(filterNames.filter((_, index) => (bits >> index) % 2 === 1)));
-      const details = plan(sql);
-      expect(details.join(' | ')).not.toMatch(/TEMP B-TREE|SCAN s\b(?! USING INDEX)/);
-      expect(details[0]).toMatch(/USING INDEX studies_/);
+      const filters = new Set(filterNames.filter((_, index) => (bits >> index) % 2 === 1));
+      for (const sql of [studiesSql(filters), studiesEndSql(filters)]) {
+        const details = plan(sql);
+        expect(details.join(' | ')).not.toMatch(/TEMP B-TREE|SCAN s\b(?! USING (COVERING )?INDEX)/);
+        expect(details[0]).toMatch(
+          filters.has('uid')
+            ? /USING (COVERING )?INDEX sqlite_autoindex_studies_1/
+            : /USING (COVERING )?INDEX studies_/,
+        );
+      }
     }
   });
 });

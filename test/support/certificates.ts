@@ -18,13 +18,19 @@ export async function makeCertificate(
   ca?: MadeCertificate,
 ): Promise<MadeCertificate> {
   const made = { certificate: join(folder, `${name}.pem`), key: join(folder, `${name}.key`) };
+  const what = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=${name}`;
+  const extensions = [
+    ...(names.length === 0 ? [] : [`subjectAltName=${names.join(',')}`]),
+    ...(ca === undefined ? [] : ['basicConstraints=CA:FALSE']),
+  ];
   await run('openssl', [
-    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'],
-    ...['-keyout', made.key, '-out', made.certificate, '-days', '30', '-subj', `/CN=${name}`],
-    ...(names.length === 0 ? [] : ['-addext', `subjectAltName=${names.join(',')}`]),
-    ...(ca === undefined
-      ? []
-      : ['-CA', ca.certificate, '-CAkey', ca.key, '-addext', 'basicConstraints=CA:FALSE']),
+    ...what.split(' '),
+    '-keyout',
+    made.key,
+    '-out',
+    made.certificate,
+    ...extensions.flatMap((extension) => ['-addext', extension]),
+    ...(ca === undefined ? [] : ['-CA', ca.certificate, '-CAkey', ca.key]),
   ]);
   return made;
 }

@@ -34,7 +34,8 @@ export function seriesRoutes({
       const body = await series.read(grid, format);
       response.set('Cache-Control', 'no-store').type(types[format]);
       if (format === 'csv') response.attachment('series.csv');
-      response.send(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
+      // Not by `send`, which would hash some megabytes to name a body that is never the same again.
+      response.set('Content-Length', String(body.byteLength)).end(body);
     };
   }
 

@@ -98,18 +98,12 @@ function Box({ node, width, height }: { node: Node; width: number; height: numbe
           {clipped(node.note, Math.floor(room * 1.12))}
         </text>
       )}
-      <title>{`${node.name}${node.note === '' ? '' : `: ${node.note}`}`}</title>
+      {node.href === null && <title>{`${node.name}${node.note === '' ? '' : `: ${node.note}`}`}</title>}
     </>
   );
   return (
     <g class="node" transform={`translate(${node.x} ${node.y - height / 2})`}>
-      {node.href === null ? (
-        content
-      ) : (
-        <a href={node.href} aria-label={`${node.name}: ${node.note}`}>
-          {content}
-        </a>
-      )}
+      {node.href === null ? content : <a href={node.href}>{content}</a>}
     </g>
   );
 }

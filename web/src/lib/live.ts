@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals';
-import { ApiProblem, api, apiUrl } from './api.ts';
-import type { Farm, JournalEntry, Session } from './contract.ts';
+import { ApiProblem, api, apiUrl, get } from './api.ts';
+import type { Farm, JournalEntry, Page, Session } from './contract.ts';
 import { session } from './session.ts';
 
 export type LiveState = 'connecting' | 'live' | 'reconnecting';
@@ -17,6 +17,7 @@ const mostEntries = 200;
 const retryMs = 2_000;
 /** The service says something at least every 15 s; a connection that is silent for longer is dead, whatever the browser thinks. */
 const silentMs = 40_000;
+const hiddenMs = 10_000;
 
 let source: EventSource | null = null;
 let retry: ReturnType<typeof setTimeout> | undefined;
@@ -30,9 +31,36 @@ setInterval(() => {
 }, 1000);
 
 session.subscribe((who) => {
-  if (who) connect();
-  else disconnect();
+  if (who) {
+    connect();
+    void readJournal();
+  } else disconnect();
 });
+
+// A browser opens six connections to a server at most, for all of its tabs: one that nobody looks at gives its own back.
+let hidden: ReturnType<typeof setTimeout> | undefined;
+document.addEventListener('visibilitychange', () => {
+  clearTimeout(hidden);
+  if (document.hidden) hidden = setTimeout(disconnect, hiddenMs);
+  else if (session.value && source === null) connect();
+});
+
+/** The latest of what happened before one began to look. */
+async function readJournal(): Promise<void> {
+  try {
+    const { items } = await get<Page<JournalEntry>>('/events', { limit: 10 });
+    note(items);
+  } catch (error) {
+    // The list begins with what happens from now on; whoever wants more finds the problem on the journal's own screen.
+    if (!(error instanceof ApiProblem)) throw error;
+  }
+}
+
+/** Newest first, each once: after a reconnection some come again. */
+function note(entries: readonly JournalEntry[]): void {
+  const known = new Map([...entries, ...journal.value].map((entry) => [entry.id, entry]));
+  journal.value = [...known.values()].toSorted((a, b) => b.at.localeCompare(a.at)).slice(0, mostEntries);
+}
 
 function connect(): void {
   disconnect();
@@ -52,10 +80,7 @@ function connect(): void {
   });
   stream.addEventListener('journal', ({ data }: MessageEvent<string>) => {
     heard();
-    const entry = JSON.parse(data) as JournalEntry;
-    // After a reconnection some may come twice.
-    if (journal.value.some(({ id }) => id === entry.id)) return;
-    journal.value = [entry, ...journal.value].slice(0, mostEntries);
+    note([JSON.parse(data) as JournalEntry]);
   });
   stream.addEventListener('error', () => {
     liveState.value = farm.value === null ? 'connecting' : 'reconnecting';

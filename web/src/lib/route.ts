@@ -10,7 +10,8 @@ export interface Place {
   readonly query: URLSearchParams;
 }
 
-const hash = signal(location.hash);
+// A token is no place; it is taken out of the address when one is signed in with it.
+const hash = signal(location.hash.startsWith('#token=') ? '' : location.hash);
 window.addEventListener('hashchange', () => {
   // A link with a token that is opened in a tab that is open already.
   if (location.hash.startsWith('#token=')) location.reload();

@@ -1,5 +1,5 @@
 import { computed, signal } from '@preact/signals';
-import { ApiProblem, api, whenSignedOut } from './api.ts';
+import { ApiProblem, api, asProblem, whenSignedOut } from './api.ts';
 import type { Role, Session } from './contract.ts';
 
 /** `undefined`: not asked yet; `null`: nobody is signed in. */
@@ -14,7 +14,7 @@ export const mayOperate = computed(() => rank[role.value] >= rank.operate);
 export const mayAdmin = computed(() => rank[role.value] >= rank.admin);
 
 whenSignedOut(() => {
-  if (session.value === null) return;
+  if (!session.value) return;
   signInNote.value = 'You were signed out. Sign in again to go on.';
   session.value = null;
 });
@@ -47,10 +47,17 @@ export async function signIn(token: string): Promise<void> {
   signInNote.value = '';
 }
 
-/** @throws ApiProblem when the service does not answer */
+/** Ends the session here, and then on the service; when that does not answer, the session ends there by itself some time. */
 export async function signOut(): Promise<void> {
-  await api('DELETE', '/session');
-  signInNote.value = 'You are signed out.';
+  // First what listens: it would be told that it was cut off.
+  session.value = undefined;
+  try {
+    await api('DELETE', '/session');
+    signInNote.value = 'You are signed out.';
+  } catch (error) {
+    const { title } = asProblem(error);
+    signInNote.value = `${title}: the session could not be ended there. Close this browser, and try again later.`;
+  }
   session.value = null;
 }
 

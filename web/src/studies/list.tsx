@@ -140,7 +140,7 @@ function Search({ filter }: { filter: Filter }) {
         <button class="primary">Search</button>
         {!wide && (
           <button type="button" class="quiet" onClick={() => setWide(true)}>
-            More to search by
+            More fields
           </button>
         )}
         {Object.keys(filter).length > 0 && (

@@ -124,7 +124,7 @@ export function Card(props: {
 export function Scroll({ label, children }: { label: string; children: ComponentChildren }) {
   return (
     // A region that scrolls must be reachable by keyboard.
-    <div class="scroll" tabIndex={0} role="region" aria-label={label}>
+    <div class="scroll" tabIndex={0} role="group" aria-label={label}>
       {children}
     </div>
   );
