@@ -1,6 +1,8 @@
 import { z } from 'zod';
-import { bytes, count, listCursor, name, time, uid } from './schema-parts.ts';
+import { farmLines, orthancLines } from '../ledger/series.ts';
+import { bytes, count, listCursor, name, time, timeQuery, uid } from './schema-parts.ts';
 import { backendAnswer, frontAnswer } from './schemas.ts';
+import { mostPoints, usualPoints } from './series/grid.ts';
 
 /** What a dashboard looks at again and again. Rates are a second, on average over the last ten. */
 
@@ -96,3 +98,69 @@ export const eventsQuery = z.strictObject({
     .meta({ description: '1–1000, default 100; a page may have fewer while there are more: see `next`' }),
   cursor: listCursor,
 });
+
+export const seriesQuery = z.strictObject({
+  from: timeQuery.meta({ description: 'Default: an hour before `to`' }),
+  to: timeQuery.meta({ description: 'Default: now. 15 minutes to a year after `from`' }),
+  points: z
+    .string()
+    .regex(/^\d{1,4}$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.int().min(10).max(mostPoints))
+    .optional()
+    .meta({ description: `10–${mostPoints}, default ${usualPoints}: as many at most` }),
+});
+
+const line = z.array(z.number().nullable());
+const linesOf = <Name extends string>(names: readonly Name[]) => z.strictObject(recordOf(names));
+function recordOf<Name extends string>(names: readonly Name[]): Record<Name, typeof line> {
+  return Object.fromEntries(names.map((one) => [one, line])) as Record<Name, typeof line>;
+}
+
+export const seriesAnswer = z.strictObject({
+  from: time,
+  to: time,
+  step: z.number().meta({ description: 'Seconds from one point to the next' }),
+  at: z.array(z.number()).meta({ description: 'When each interval begins: seconds since 1970' }),
+  farm: linesOf(farmLines).meta({
+    description:
+      'A figure for each interval, null where nothing is known. Instances and bytes in and out are a second; of what waits it is the peak',
+  }),
+  orthancs: z.record(z.string(), linesOf(orthancLines)).meta({
+    description:
+      'Fronts and backends by name. `up` is a share, 0–1; `transferSeconds` the average of a transfer; `decisions` how many studies were placed there',
+  }),
+});
+export type SeriesAnswer = z.infer<typeof seriesAnswer>;
+
+export const timelineKinds = [
+  'received',
+  'decision',
+  'transfer',
+  'proven',
+  'removed',
+  'vanished',
+  'quarantined',
+  'event',
+  'operator',
+] as const;
+
+export const timelineAnswer = z.strictObject({
+  items: z.array(
+    z.strictObject({
+      at: time.meta({ description: 'When it began' }),
+      kind: z.enum(timelineKinds),
+      title: z.string(),
+      detail: z.string().nullable(),
+      backend: z.string().nullable(),
+      front: z.string().nullable(),
+      instances: count.nullable(),
+      bytes: bytes.nullable(),
+      seconds: z.number().nullable().meta({ description: 'How long it took; null: it was at once' }),
+      decisionId: count
+        .nullable()
+        .meta({ description: 'Number of the decision in `/studies/{uid}/decisions`' }),
+    }),
+  ),
+});
+export type TimelineAnswer = z.infer<typeof timelineAnswer>;

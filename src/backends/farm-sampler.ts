@@ -31,14 +31,18 @@ export function createFarmSampler({
   timers = realTimers,
 }: FarmSamplerDeps): FarmSampler {
   let endTimer: (() => void) | null = null;
+  let since = clock();
 
   function sample(): void {
     const now = clock();
+    const taken = since;
     const moved = flow.take();
+    since = now;
     try {
       const { instances, oldestAt, quarantined } = ledger.queue();
       ledger.addFarmSample({
         at: now,
+        spanMs: now - taken,
         inInstances: moved.in.instances,
         inBytes: Math.round(moved.in.bytes),
         outInstances: moved.out.instances,

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { Agent } from 'node:https';
 import { resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { json } from 'node:stream/consumers';
@@ -8,8 +9,10 @@ import { z } from 'zod';
 import { problemAnswer, uploadAnswer } from '../admin/schemas.ts';
 import { loadTopology } from '../topology/load.ts';
 import { TopologyError } from '../topology/problems.ts';
+import type { ServiceConfig } from '../topology/topology.ts';
 import { systemCode, UserError } from '../user-error.ts';
 import type { CliContext } from './program.ts';
+import { agentFor, isUntrusted } from './trust.ts';
 
 /** What every command that asks the service takes. */
 export interface ServiceOptions {
@@ -50,6 +53,8 @@ export type Query = Readonly<Record<string, string | number | undefined>>;
  */
 export interface ServiceClient {
   readonly url: string;
+  /** For requests beside these; undefined: Node's own. */
+  readonly agent: Agent | undefined;
   get<S extends z.ZodType>(path: string, schema: S, query?: Query): Promise<z.output<S>>;
   patch<S extends z.ZodType>(path: string, schema: S, body: unknown): Promise<z.output<S>>;
   /** `patient`: the answer comes when images have moved, however long that takes. */
@@ -59,7 +64,8 @@ export interface ServiceClient {
     body: unknown,
     options?: { readonly patient?: boolean },
   ): Promise<z.output<S>>;
-  delete<S extends z.ZodType>(path: string, schema: S): Promise<z.output<S>>;
+  put<S extends z.ZodType>(path: string, schema: S, body: unknown): Promise<z.output<S>>;
+  delete<S extends z.ZodType>(path: string, schema: S, body?: unknown): Promise<z.output<S>>;
   /** `timeoutMs`: until it begins. A file as a stream, and its length when the service says it. The caller reads it to its end or destroys it. */
   download(
     path: string,
@@ -96,6 +102,7 @@ export function connectService(
 ): ServiceClient {
   const url = serviceUrl(context, options);
   const { token, from } = adminToken(context, options);
+  const agent = url.startsWith('https:') ? agentFor(serviceConfig(context)?.tls) : undefined;
   const http = axios.create({
     baseURL: url,
     timeout: answerMs,
@@ -104,15 +111,19 @@ export function connectService(
     validateStatus: () => true,
     responseType: 'json',
     headers: { Authorization: `Bearer ${token}` },
+    ...(agent === undefined ? {} : { httpsAgent: agent }),
   });
   return {
     url,
+    agent,
     get: async (path, schema, query = {}) =>
       ask(http, { method: 'get', url: path, params: query }, schema, from),
     patch: async (path, schema, body) => ask(http, { method: 'patch', url: path, data: body }, schema, from),
     post: async (path, schema, body, { patient = false } = {}) =>
       ask(http, { method: 'post', url: path, data: body, ...(patient ? { timeout: 0 } : {}) }, schema, from),
-    delete: async (path, schema) => ask(http, { method: 'delete', url: path }, schema, from),
+    put: async (path, schema, body) => ask(http, { method: 'put', url: path, data: body }, schema, from),
+    delete: async (path, schema, body) =>
+      ask(http, { method: 'delete', url: path, ...(body === undefined ? {} : { data: body }) }, schema, from),
     download: async (path, { timeoutMs = answerMs } = {}) => openFile(http, path, timeoutMs, from),
     stream: async (path, opening) => openStream(http, path, opening, from),
     upload: async (file, bytes, front) =>
@@ -138,14 +149,21 @@ export function connectService(
 export function serviceUrl(context: CliContext, options: ServiceOptions): string {
   const given = givenUrl(context, options);
   if (given !== null) return given;
+  const service = serviceConfig(context);
+  if (service === null) return 'http://localhost:3000';
+  const { listen, port, tls } = service;
+  const host = listen === '0.0.0.0' || listen === '::' ? 'localhost' : listen;
+  return `${tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** Null: the topology has mistakes. */
+function serviceConfig(context: CliContext): ServiceConfig | null {
   const { topologyFile, variables } = context.environment();
   try {
-    const { listen, port } = loadTopology(topologyFile, variables).service;
-    const host = listen === '0.0.0.0' || listen === '::' ? 'localhost' : listen;
-    return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+    return loadTopology(topologyFile, variables, 'ask').service;
   } catch (error) {
     // A command that only asks the service needs nothing else of the topology; `dde check` says what is wrong with it.
-    if (error instanceof TopologyError) return 'http://localhost:3000';
+    if (error instanceof TopologyError) return null;
     throw error;
   }
 }
@@ -214,7 +232,7 @@ async function ask<S extends z.ZodType>(
   const response = await http.request<unknown>(request).catch((error: unknown) => {
     throw awayOf(error, url);
   });
-  if (response.status >= 400) throw refusal(response, response.data, url, tokenFrom);
+  if (response.status >= 300) throw refusal(response, response.data, url, tokenFrom);
   const answer = schema.safeParse(response.data);
   if (!answer.success) throw foreign(url, z.prettifyError(answer.error).split('\n')[0] ?? 'unreadable');
   return answer.data;
@@ -232,7 +250,7 @@ async function openFile(
     .catch((error: unknown) => {
       throw awayOf(error, url);
     });
-  if (response.status >= 400) throw refusal(response, await jsonOf(response.data), url, tokenFrom);
+  if (response.status >= 300) throw refusal(response, await jsonOf(response.data), url, tokenFrom);
   const length = Number(response.headers['content-length'] ?? Number.NaN);
   return { file: response.data, bytes: Number.isSafeInteger(length) ? length : null };
 }
@@ -289,6 +307,9 @@ function refusal(
   url: string,
   tokenFrom: string,
 ): UserError | ServiceError {
+  if (response.status === 308) {
+    return new UserError(`The service at ${url} is served over TLS: name it with https://.`);
+  }
   if (response.status === 401) {
     return new UserError(
       `The service at ${url} refuses the token of ${tokenFrom}; set DDE_TOKEN, or name the right one with --token-file.`,
@@ -311,6 +332,12 @@ function foreign(url: string, what: string): UserError {
 
 function awayOf(error: unknown, url: string): Error {
   if (!(error instanceof AxiosError)) return error instanceof Error ? error : new Error(String(error));
+  if (isUntrusted(error.code)) {
+    return new UserError(
+      `The certificate of the service at ${url} is not trusted (${error.code}); name the file of its authority in NODE_EXTRA_CA_CERTS, or as service.tls.ca of the topology.`,
+      { cause: error },
+    );
+  }
   const why =
     error.code === 'ECONNREFUSED'
       ? 'nothing listens there'

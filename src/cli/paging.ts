@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { type z } from 'zod';
+import { z } from 'zod';
 import { pageOf } from '../admin/schemas.ts';
 import {
   connectService,
@@ -69,18 +69,25 @@ export async function showPages<T>(
   let after: readonly number[] | undefined;
   let shown = 0;
   let next: string | null = null;
+  const unanswered = new Set<string>();
   for await (const page of pages(service, options, list)) {
+    for (const backend of page.unanswered ?? []) unanswered.add(backend);
     if (page.items.length > 0) after = list.print(page.items, out, after);
     shown += page.items.length;
     next = page.next;
   }
   if (shown === 0) out.line(list.none);
+  if (unanswered.size > 0) out.note(`No answer from ${[...unanswered].join(', ')}; there may be more there.`);
   if (next !== null) out.note(`There are more: --all, or --cursor ${next}`);
 }
+
+/** A list for which the backends have to be asked says which of them have not answered. */
+const unansweredPart = { unanswered: z.array(z.string()).optional() };
 
 interface Page<T> {
   readonly items: readonly T[];
   readonly next: string | null;
+  readonly unanswered?: readonly string[] | undefined;
 }
 
 async function* pages<T>(
@@ -88,7 +95,7 @@ async function* pages<T>(
   { limit, cursor, all }: PageOptions,
   { path, item, query }: PagedList<T>,
 ): AsyncGenerator<Page<T>> {
-  const schema = pageOf(item);
+  const schema = pageOf(item).extend(unansweredPart);
   let from = cursor;
   let missing = all === true ? Number.POSITIVE_INFINITY : limit;
   do {
@@ -112,11 +119,13 @@ async function writeOne<T>(
 ): Promise<void> {
   const all: T[] = [];
   let last: string | null = null;
-  for await (const { items, next } of pages(service, options, list)) {
+  const silent = new Set<string>();
+  for await (const { items, next, unanswered = [] } of pages(service, options, list)) {
     all.push(...items);
     last = next;
+    for (const backend of unanswered) silent.add(backend);
   }
-  out.json({ items: all, next: last });
+  out.json({ items: all, next: last, ...(silent.size === 0 ? {} : { unanswered: [...silent] }) });
 }
 
 /** The same document as of one page, written bit by bit. */

@@ -15,7 +15,7 @@ const thinRows = 10_000;
 
 const signals = 'latency_ms, jobs_pending, jobs_running, active_requests, instances, disk_bytes';
 const moved = 'transfers, transferred_instances, transferred_bytes, transfer_ms';
-const farm = 'in_instances, in_bytes, out_instances, out_bytes, waiting, oldest_age_ms, quarantined';
+const farm = 'span_ms, in_instances, in_bytes, out_instances, out_bytes, waiting, oldest_age_ms, quarantined';
 
 /** Averages of minutes weigh by the samples that answered: those that did not have no signals. */
 const weighted = (column: string): string =>
@@ -30,7 +30,7 @@ export const historySql = {
     INSERT INTO roll_ups (resolution, until) VALUES (@resolution, @until) ON CONFLICT (resolution) DO UPDATE SET until = excluded.until`,
   addFarmSample: `
     INSERT OR REPLACE INTO farm_samples (at, ${farm})
-    VALUES (@at, @inInstances, @inBytes, @outInstances, @outBytes, @waitingInstances, @oldestAgeMs, @quarantined)`,
+    VALUES (@at, @spanMs, @inInstances, @inBytes, @outInstances, @outBytes, @waitingInstances, @oldestAgeMs, @quarantined)`,
   /** Orthancs with samples, transfers, decisions, or some of these. */
   rollMinutes: `
     INSERT OR REPLACE INTO load_minutes (at, orthanc, samples, ups, ${signals}, ${moved}, decisions)
@@ -85,7 +85,7 @@ export const historySql = {
 function rolledFarm(into: string, from: string, ms: number): string {
   return `
     INSERT OR REPLACE INTO ${into} (at, ${farm})
-    SELECT at / ${ms} * ${ms} AS start, sum(in_instances), sum(in_bytes), sum(out_instances), sum(out_bytes),
+    SELECT at / ${ms} * ${ms} AS start, sum(span_ms), sum(in_instances), sum(in_bytes), sum(out_instances), sum(out_bytes),
       max(waiting), max(oldest_age_ms), max(quarantined)
     FROM ${from} WHERE at >= @from AND at < @to GROUP BY start`;
 }

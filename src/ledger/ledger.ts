@@ -18,9 +18,11 @@ import type {
   StudyToPlace,
   Transfer,
 } from '../study.ts';
+import type { AccountLedger } from './accounts.ts';
 import type { JournalLedger } from './journal.ts';
 import type { LearningLedger } from './learning.ts';
 import type { ShadowLedger } from './shadow.ts';
+import type { TimelineLedger } from './timeline.ts';
 
 /**
  * The ledger: the only place with SQL. Every call is synchronous and one transaction; nothing awaits inside one.
@@ -38,11 +40,13 @@ export interface Ledger
     BackendLedger,
     FailoverLedger,
     DoubtLedger,
+    AccountLedger,
     QuarantineLedger,
     HistoryLedger,
     LearningLedger,
     ShadowLedger,
     JournalLedger,
+    TimelineLedger,
     ViewLedger {
   /** Resolves when everything committed so far has reached the disk. Calls that overlap share one fsync. */
   durable(): Promise<void>;
@@ -360,6 +364,8 @@ export interface LoadSample {
 /** What came and went since the sample before, and what waited at that moment. */
 export interface FarmSample {
   readonly at: EpochMs;
+  /** How long was counted. */
+  readonly spanMs: number;
   readonly inInstances: number;
   readonly inBytes: number;
   readonly outInstances: number;
@@ -453,6 +459,8 @@ export interface QuarantinedInstance {
 }
 
 export interface StudyFilter {
+  /** The StudyInstanceUID begins with this. */
+  readonly uid?: string;
   readonly backend?: string;
   readonly state?: StudyState;
   readonly modality?: string;
@@ -490,8 +498,11 @@ export interface QueueView {
 
 export interface ViewLedger {
   study(studyUid: string): StudyView | null;
-  /** Newest news first. */
-  studies(filter: StudyFilter, page: { limit: number; cursor?: string }): Page<StudyView>;
+  /**
+   * Newest news first; by the beginning of a UID in the order of UIDs. `walk`: so many studies are looked at at most, where the
+   * filter leaves some out; fewer than `limit` may be given then, while there are more.
+   */
+  studies(filter: StudyFilter, page: { limit: number; cursor?: string; walk?: number }): Page<StudyView>;
   decisions(studyUid: string): readonly Decision[];
   events(studyUid: string): readonly StudyEvent[];
   addEvent(studyUid: string, event: StudyEvent): void;

@@ -5,6 +5,7 @@ import { failover } from './migrations/0002-failover.ts';
 import { serviceModels } from './migrations/0003-service-models.ts';
 import { shadow } from './migrations/0004-shadow.ts';
 import { transferSeconds } from './migrations/0005-transfer-seconds.ts';
+import { accounts } from './migrations/0006-accounts.ts';
 import { farmHistory } from './migrations/0007-farm-history.ts';
 
 /** Only ever appended to: what is published is in ledgers already, and is never changed. */
@@ -14,6 +15,7 @@ export const migrations: readonly string[] = [
   serviceModels,
   shadow,
   transferSeconds,
+  accounts,
   farmHistory,
 ];
 

@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3';
+import { createAccountsPart } from './accounts.ts';
 import { createAudit } from './audit.ts';
 import { createBackends } from './backends.ts';
 import { keepBefore, keepCopy } from './backup.ts';
@@ -22,6 +23,7 @@ import { glanceAt } from './recovery-inspect.ts';
 import { markDamaged, stampOf } from './recovery-mark.ts';
 import { takeUpRestored } from './recovery-restored.ts';
 import { createShadowPart } from './shadow.ts';
+import { createTimeline } from './timeline.ts';
 import { createTransfers } from './transfers.ts';
 import { createViews } from './views.ts';
 
@@ -94,12 +96,14 @@ function compose(connection: Connection, file: string, options: LedgerOptions, i
     ...createDoubt(connection),
     ...createEvacuations(connection),
     ...createAudit(connection),
+    ...createAccountsPart(connection),
     ...createQuarantine(connection),
     ...createHistory(connection),
     ...createLearningPart(connection),
     ...createShadowPart(connection),
     ...createViews(connection),
     ...createJournal(connection),
+    ...createTimeline(connection),
   };
   const durability = new Durability(file, options.onDurabilityLost ?? (() => undefined));
   const checkpointer = new Checkpointer(

@@ -21,6 +21,7 @@ export function sentence(issue: z.core.$ZodRawIssue): string | undefined {
 }
 
 const nouns: Readonly<Record<string, string>> = {
+  boolean: 'true or false',
   string: 'text (in quotes where it looks like a number)',
   number: 'a number',
   int: 'a whole number',

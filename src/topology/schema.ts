@@ -70,6 +70,22 @@ const backend = z.strictObject({
   }),
 });
 
+/** It is written into the generated configurations, in which Orthanc replaces variables. */
+const filePath = z.string().regex(/^\/[^{}$"'\\\n]*$/, {
+  error: 'must be the absolute path of a file, with no quote, backslash, "$", "{" or "}" in it',
+});
+
+const tls = z.strictObject({
+  certificate: filePath.meta({
+    description: 'absolute path of its certificate, PEM, followed by those it was signed by',
+  }),
+  key: filePath.meta({ description: 'absolute path of the key to it, PEM, without a passphrase' }),
+  ca: filePath.optional().meta({
+    description:
+      "absolute path of the certificates by which fronts and `dde` know it (and the fronts every backend with `https://`), where the system's own authorities do not; of one that has signed itself, the same file",
+  }),
+});
+
 const service = z.strictObject({
   listen: z
     .string()
@@ -79,7 +95,20 @@ const service = z.strictObject({
   port: number(z.int().min(0).max(65_535))
     .prefault(3000)
     .meta({ description: 'TCP port; 0 takes a free one' }),
-  url: url.prefault('http://127.0.0.1:3000').meta({ description: 'how the fronts reach the service' }),
+  url: url.prefault('http://127.0.0.1:3000').meta({
+    description: 'how the fronts reach the service; with `tls`, `https://` for fronts on other machines',
+  }),
+  tls: tls.optional().meta({
+    description:
+      'present: the service is served over TLS, on the same port; see [accounts.md](accounts.md#tls)',
+  }),
+  accessionSearch: z
+    .preprocess((value) => (value === 'true' ? true : value === 'false' ? false : value), z.boolean())
+    .prefault(false)
+    .meta({
+      description:
+        '`true`: studies may be looked for by accession number. The backends are asked; the service keeps and logs nothing of it',
+    }),
 });
 
 const admission = z.strictObject({

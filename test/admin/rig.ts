@@ -2,18 +2,21 @@ import { createServer, type Server } from 'node:http';
 import express from 'express';
 import { onTestFinished } from 'vitest';
 import type { z } from 'zod';
+import { createAccounts } from '../../src/admin/accounts.ts';
 import { type AdminDeps, createAdmin } from '../../src/admin/admin.ts';
 import { createFlow, type Flow } from '../../src/backends/flow.ts';
 import { policyNamed } from '../../src/decision/policies.ts';
 import { silentLogger } from '../../src/log.ts';
 import { createMetrics } from '../../src/metrics.ts';
-import type { Topology } from '../../src/topology/topology.ts';
 import type { Expected } from '../../src/transfer/choose-anew.ts';
 import { createEvacuator } from '../../src/transfer/evacuate.ts';
 import { createFailover } from '../../src/transfer/failover-live.ts';
 import { createHealer } from '../../src/transfer/heal.ts';
 import { createQuarantineDesk } from '../../src/transfer/quarantine.ts';
-import { backendConfig, type Rig, rig } from '../backends/rig.ts';
+import { type Rig, rig } from '../backends/rig.ts';
+import { rigTopology } from './topology.ts';
+
+export { rigTopology } from './topology.ts';
 
 const token = 'token-of-this-rig';
 
@@ -31,38 +34,6 @@ export interface AdminRig extends Rig {
   metrics(): Promise<string>;
 }
 
-const backends = ['orthanc1', 'orthanc2', 'orthanc3'].map((name) => backendConfig(name));
-
-export const rigTopology: Topology = {
-  file: 'topology.yaml',
-  service: { listen: '127.0.0.1', port: 0, url: 'http://127.0.0.1:0' },
-  fronts: [],
-  backends,
-  routing: {
-    policy: 'least-in-flight',
-    order: 'fifo',
-    shadow: null,
-    settleMs: 1000,
-    batch: { instances: 50, bytes: 64_000_000, gatherMs: 0 },
-    conflict: 'quarantine',
-    lookupTimeoutMs: 100,
-    requestTimeoutMs: 1000,
-    transferTimeout: { baseMs: 1000, bytesPerSecond: 1_000_000 },
-    rebindAfterMs: null,
-    healAfterMs: null,
-    stallMs: 1000,
-    reconcile: '*/5 * * * * *',
-    admission: {
-      maxBacklogBytes: null,
-      maxBacklogInstances: null,
-      maxBacklogAgeMs: null,
-      minFreeBytes: null,
-      resume: 0.8,
-    },
-  },
-  history: { sampleMs: 1000, downAfter: 2, keepRawMs: 1000, keepMinutesMs: 1000, keepHoursMs: 1000 },
-};
-
 /**
  * The admin API over a real ledger, a real pool of three backends that are up, and the real rooms, none of which is ticking: what is
  * seen is what the request did.
@@ -70,7 +41,7 @@ export const rigTopology: Topology = {
  * @param more what this service is given beside, or instead
  */
 export async function adminRig(withRooms = true, more: Partial<AdminDeps> = {}): Promise<AdminRig> {
-  const base = await rig(backends);
+  const base = await rig(rigTopology.backends);
   onTestFinished(() => base[Symbol.asyncDispose]());
   base.allUp();
   const { ledger, pool, time } = base;
@@ -110,10 +81,10 @@ export async function adminRig(withRooms = true, more: Partial<AdminDeps> = {}):
       ...common,
       ...orthancs,
       ...(withRooms ? rooms : {}),
+      accounts: createAccounts({ ...common, fileToken: token }),
       flow,
       ending: ending.signal,
       topology: rigTopology,
-      adminToken: token,
       version: '0.0.0',
       startedAt: time.clock(),
       registry: createMetrics().registry,

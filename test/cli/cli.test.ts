@@ -26,6 +26,7 @@ describe('a farm at rest', () => {
     ['history'],
     ['shadow'],
     ['audit'],
+    ['tokens'],
     ['check'],
   ])('%s answers in 80 columns, and as JSON', async (command) => {
     const plain = await dde([command]);
@@ -56,6 +57,7 @@ describe('a farm at rest', () => {
     [['studies', '--since', 'yesterday'], 'how long ago, such as 2h'],
     [['shadow', '--limit', '0'], '--limit: '],
     [['history', '--from', '1h', '--to', '3h'], '--from: must not be after'],
+    [['studies', '--uid', 'x'], '--uid: '],
   ])('what was mistyped in %s is said, with 2', async (args, sentence) => {
     expect(await dde(args)).toMatchObject({ code: 2, out: '', err: expect.stringContaining(sentence) });
   });

@@ -48,7 +48,8 @@ async function fault(line: string): Promise<string | null> {
   };
   disarm(tree);
   try {
-    await tree.parseAsync(line.split(' ').slice(1), { from: 'user' });
+    const words = (line.match(/"[^"]*"|\S+/g) ?? []).map((word) => word.replaceAll('"', ''));
+    await tree.parseAsync(words.slice(1), { from: 'user' });
     return null;
   } catch (error) {
     return said === '' && error instanceof Error ? error.message : said.trim();

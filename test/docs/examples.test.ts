@@ -13,11 +13,17 @@ import { until } from '../support/wait.ts';
 
 /** What stands in the documents to be typed is typed here, on a real farm; only names, ports and paths are this farm's. */
 
+/** The farm's, as its helper says it. */
+const token = 'token-of-this-test-farm';
 let farm: Farm;
 const study = makeStudy({ seed: 'examples', instances: 3 });
 
 beforeAll(async () => {
-  farm = await startFarm({ settle: '300 ms', history: { sample: '300 ms' } });
+  farm = await startFarm({
+    settle: '300 ms',
+    history: { sample: '300 ms' },
+    serviceEnv: { DDE_ORTHANC3_PASSWORD: 'orthanc' },
+  });
   // So that the examples, which name one backend or the other, find what they speak of.
   await ask('PATCH', '/backends/orthanc2', { state: 'drain' });
   for (const instance of study.instances) await upload(instance);
@@ -128,8 +134,9 @@ describe('docs/api.md', () => {
       const command = example.command
         .replace(/^curl /, "curl -sS --max-time 5 -w '\\n%{http_code} %{content_type}' ")
         .replaceAll(/\b1\.2\.3\b/g, study.studyUid)
+        .replaceAll(/\bTOKEN\b/g, token)
         .replaceAll(/\bID\b/g, id);
-      const auth = `auth=${quoted('Authorization: Bearer token-of-this-test-farm')}`;
+      const auth = `auth=${quoted(`Authorization: Bearer ${token}`)}`;
       const line = `api=${quoted(farm.topology.service.url)}; ${auth}; ${command}`;
       const { code, out, err } = await bash(line);
       const [, body = '', status, type = ''] = /^(.*?)\n?(\d{3}) ([^\n]*)$/s.exec(out) ?? [];

@@ -3,6 +3,7 @@ import BetterSqlite3, { type Database } from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { studiesOf } from '../../bench/scale/images.ts';
 import { writeLedger } from '../../bench/scale/ledgers.ts';
+import { accountsSql } from '../../src/ledger/accounts.ts';
 import { auditSql } from '../../src/ledger/audit.ts';
 import { backendsSql } from '../../src/ledger/backends.ts';
 import { bindingsSql } from '../../src/ledger/bindings.ts';
@@ -19,8 +20,10 @@ import { migrate } from '../../src/ledger/migrations.ts';
 import { openLedger } from '../../src/ledger/open.ts';
 import { quarantineSql } from '../../src/ledger/quarantine.ts';
 import { releasesSql } from '../../src/ledger/releases.ts';
+import { openSeries, seriesSql } from '../../src/ledger/series.ts';
 import { shadowSql } from '../../src/ledger/shadow.ts';
-import { filterNames, studiesSql } from '../../src/ledger/study-queries.ts';
+import { filterNames, studiesEndSql, studiesSql, studyUidSql } from '../../src/ledger/study-queries.ts';
+import { timelineSql } from '../../src/ledger/timeline.ts';
 import { readTrace, traceSql } from '../../src/ledger/trace.ts';
 import { transfersSql } from '../../src/ledger/transfers.ts';
 import { viewsSql } from '../../src/ledger/views.ts';
@@ -75,10 +78,19 @@ const indexes: Record<string, readonly string[]> = {
   hoursOf: ['load_hours_orthanc'],
   rollMinutes: ['transfers_ended', 'decisions_placing'],
   thinTransfers: ['transfers_ended'],
+  seriesLoadRaw: ['load_samples_orthanc'],
+  seriesLoadMinute: ['load_minutes_orthanc'],
+  seriesLoadHour: ['load_hours_orthanc'],
+  seriesOrthancsRaw: ['load_samples_orthanc'],
+  seriesTransfers: ['transfers_backend'],
+  seriesDecisions: ['decisions_placing'],
   news: ['studies_news'],
   finished: ['studies_state'],
   thinShadow: ['shadow_choices_at'],
   studiesSince: ['studies_news'],
+  endSessionsOf: ['sessions_token'],
+  endSurplus: ['sessions_token'],
+  dropSessions: ['sessions_expiry'],
   arrivalsOf: ['instances_study'],
   provenOf: ['instances_study'],
   transfersIn: ['transfers_ended'],
@@ -98,19 +110,23 @@ const statements: [string, string][] = [
   doubtSql,
   evacuationsSql,
   auditSql,
+  accountsSql,
   quarantineSql,
   learningSql,
   shadowSql,
   journalSql,
+  seriesSql,
   traceSql,
+  timelineSql,
+  { studyUid: studyUidSql },
 ].flatMap((part) => Object.entries(part));
 
 /** One row, a row a backend, or only what is under way: the only tables that may be walked whole. */
 const smallTables =
-  /^SCAN (b|backends|totals|roll_ups|j|json_each|value|evacuations|former_copies|service_models)\b/;
+  /^SCAN (b|backends|totals|roll_ups|j|json_each|value|evacuations|former_copies|service_models|tokens)\b/;
 /** Walks over an index that holds only the rows that are asked for, and over an intermediate result. */
 const rightScans =
-  /^SCAN (\S+ USING (COVERING )?INDEX (studies_unplaced|studies_settling|studies_held|refusals_instance|instances_unproven|instances_quarantine|deliveries_transfer)|p|\(subquery-\d+\)|json_each VIRTUAL TABLE.*|CONSTANT ROW|\d+ CONSTANT ROWS?|j VIRTUAL TABLE.*)/;
+  /^SCAN (\S+ USING (COVERING )?INDEX (studies_unplaced|studies_settling|studies_held|refusals_instance|instances_unproven|instances_quarantine|deliveries_transfer)|p|\(subquery-\d+\)|json_each VIRTUAL TABLE.*|names|CONSTANT ROW|\d+ CONSTANT ROWS?|j VIRTUAL TABLE.*)/;
 
 /** Pieces of SQL that were prepared while something was done. */
 async function preparedBy(work: () => Promise<void>): Promise<ReadonlySet<string>> {
@@ -153,6 +169,11 @@ test('every statement that a service prepares, and every one that reads a trace,
     ledger.studies({}, { limit: 1 });
     await ledger.close();
     readTrace(largeFile, { from: 0, to: 1 });
+    const series = openSeries(largeFile);
+    const now = Date.now();
+    for (const resolution of ['raw', 'minute', 'hour'] as const)
+      series.read({ from: now - 3_600_000, to: now, stepMs: 60_000, resolution });
+    series.close();
   });
   const known = new Set(statements.map(([, sql]) => sql));
   known.add(studiesSql(new Set()));
@@ -198,10 +219,16 @@ describe.each([
 
   test('a page of studies walks one index in its own order, whatever the filters', () => {
     for (let bits = 0; bits < 2 ** filterNames.length; bits += 1) {
-      const sql = studiesSql(new Set(filterNames.filter((_, index) => (bits >> index) % 2 === 1)));
-      const details = plan(sql);
-      expect(details.join(' | ')).not.toMatch(/TEMP B-TREE|SCAN s\b(?! USING INDEX)/);
-      expect(details[0]).toMatch(/USING INDEX studies_/);
+      const filters = new Set(filterNames.filter((_, index) => (bits >> index) % 2 === 1));
+      for (const sql of [studiesSql(filters), studiesEndSql(filters)]) {
+        const details = plan(sql);
+        expect(details.join(' | ')).not.toMatch(/TEMP B-TREE|SCAN s\b(?! USING (COVERING )?INDEX)/);
+        expect(details[0]).toMatch(
+          filters.has('uid')
+            ? /USING (COVERING )?INDEX sqlite_autoindex_studies_1/
+            : /USING (COVERING )?INDEX studies_/,
+        );
+      }
     }
   });
 });

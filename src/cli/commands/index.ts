@@ -20,6 +20,7 @@ import { registerShadow } from './shadow.ts';
 import { registerSimulate } from './simulate.ts';
 import { registerStatus } from './status.ts';
 import { registerStudies } from './studies.ts';
+import { registerTokens } from './tokens.ts';
 import { registerUp } from './up.ts';
 import { registerWhere } from './where.ts';
 
@@ -42,6 +43,7 @@ export const commands: readonly ((program: Command, context: CliContext) => void
   registerHistory,
   registerEvents,
   registerAudit,
+  registerTokens,
   registerBackup,
   registerCheck,
   registerGenerate,

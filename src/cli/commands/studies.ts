@@ -7,6 +7,8 @@ import type { CliContext } from '../program.ts';
 import { isoOf } from '../times.ts';
 
 interface StudiesOptions extends PageOptions {
+  readonly uid?: string;
+  readonly accession?: string;
   readonly backend?: string;
   readonly state?: string;
   readonly modality?: string;
@@ -19,6 +21,8 @@ interface StudiesOptions extends PageOptions {
 export function registerStudies(program: Command, context: CliContext): void {
   withPageOptions(program.command('studies'), 20)
     .description('list studies, newest news first')
+    .option('--uid <beginning>', 'whose StudyInstanceUID begins so')
+    .option('--accession <number>', 'with this accession number, where the topology allows to ask for it')
     .option('--backend <name>', 'bound to this backend')
     .addOption(new Option('--state <state>', 'in this state').choices([...studyStates]))
     .option('--modality <code>', 'such as CT')
@@ -38,14 +42,15 @@ export function registerStudies(program: Command, context: CliContext): void {
         '  dde studies --backend orthanc1 --state sending',
         '  dde studies --modality CT --limit 100 --json',
         '  dde studies --since 2h --all',
+        '  dde studies --uid 1.2.840.113619',
       ].join('\n'),
     )
     .action(async (options: StudiesOptions) => {
-      const { backend, state, modality, station, aet, since, until } = options;
+      const { uid, accession, backend, state, modality, station, aet, since, until } = options;
       await showPages(context, options, {
         path: '/api/v1/studies',
         item: studyAnswer,
-        query: { backend, state, modality, station, aet, since, until },
+        query: { uid, accession, backend, state, modality, station, aet, since, until },
         none: 'There is no such study.',
         print: printStudies,
       });

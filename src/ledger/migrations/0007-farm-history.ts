@@ -5,6 +5,7 @@
 export const farmHistory = `
 CREATE TABLE farm_samples (
   at            INTEGER PRIMARY KEY,         -- end of the interval that was counted
+  span_ms       INTEGER NOT NULL,            -- its length
   in_instances  INTEGER NOT NULL,
   in_bytes      INTEGER NOT NULL,
   out_instances INTEGER NOT NULL,
@@ -17,6 +18,7 @@ CREATE TABLE farm_samples (
 -- Sums of what came and went, peaks of what waited; the interval begins at \`at\`.
 CREATE TABLE farm_minutes (
   at            INTEGER PRIMARY KEY,
+  span_ms       INTEGER NOT NULL,            -- what of it was counted
   in_instances  INTEGER NOT NULL,
   in_bytes      INTEGER NOT NULL,
   out_instances INTEGER NOT NULL,
@@ -27,6 +29,7 @@ CREATE TABLE farm_minutes (
 ) STRICT;
 CREATE TABLE farm_hours (
   at            INTEGER PRIMARY KEY,
+  span_ms       INTEGER NOT NULL,            -- what of it was counted
   in_instances  INTEGER NOT NULL,
   in_bytes      INTEGER NOT NULL,
   out_instances INTEGER NOT NULL,
