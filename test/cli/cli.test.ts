@@ -57,9 +57,17 @@ describe('a farm at rest', () => {
     [['studies', '--since', 'yesterday'], 'how long ago, such as 2h'],
     [['shadow', '--limit', '0'], '--limit: '],
     [['history', '--from', '1h', '--to', '3h'], '--from: must not be after'],
-    [['studies', '--uid', 'x'], '--uid: '],
   ])('what was mistyped in %s is said, with 2', async (args, sentence) => {
     expect(await dde(args)).toMatchObject({ code: 2, out: '', err: expect.stringContaining(sentence) });
+  });
+
+  test('an accession number is asked for only where the topology allows it', async () => {
+    const refused = await dde(['studies', '--accession', 'A1']);
+    expect(refused).toMatchObject({ code: 1, err: expect.stringContaining('accessionSearch') });
+    expect(await dde(['studies', '--uid', '1.2.840'])).toMatchObject({
+      code: 0,
+      out: 'There is no such study.\n',
+    });
   });
 
   test('a service that is away is said in one sentence', async () => {
