@@ -12,11 +12,15 @@ import { registerSteering } from './backends-steer.ts';
 export const backendHead = ['BACKEND', 'STATE', 'HEALTH', 'WEIGHT', 'LANES', 'WAITING', 'STUDIES', 'DISK'];
 export const backendNumbers = [3, 4, 5, 6, 7];
 
-export function backendRow(backend: BackendAnswer): readonly (string | number | null)[] {
+/** What is not as it should be stands out where there are colours. */
+export function backendRow(
+  backend: BackendAnswer,
+  { yellow, red }: Output['colour'],
+): readonly (string | number | null)[] {
   return [
     backend.name,
-    backend.state,
-    backend.health,
+    backend.state === 'ready' ? backend.state : yellow(backend.state),
+    backend.health === 'up' ? backend.health : red(backend.health),
     backend.weight,
     `${backend.busyLanes}/${backend.lanes}`,
     backend.instancesInFlight,
@@ -112,7 +116,8 @@ export function registerBackends(program: Command, context: CliContext): void {
 }
 
 function printBackends(backends: readonly BackendAnswer[], out: Output): void {
-  out.table(backendHead, backends.map(backendRow), { right: backendNumbers });
+  const rows = backends.map((backend) => backendRow(backend, out.colour));
+  out.table(backendHead, rows, { right: backendNumbers });
   const now = Date.now();
   for (const backend of backends) {
     for (const news of backendNews(backend, now)) out.line(folded(news, out.width));

@@ -64,7 +64,8 @@ function printStatus({ queue, rates, fronts, backends, evacuations }: Status, ou
     ]),
   );
   out.line();
-  out.table(backendHead, backends.map(backendRow), { right: backendNumbers });
+  const rows = backends.map((backend) => backendRow(backend, out.colour));
+  out.table(backendHead, rows, { right: backendNumbers });
   const now = Date.now();
   for (const backend of backends)
     for (const news of backendNews(backend, now)) out.line(folded(news, out.width));
