@@ -3,6 +3,7 @@ import { type RoutingAnswer, routingAnswer } from '../../admin/steer-schemas.ts'
 import { policyNames, queueOrders } from '../../topology/topology.ts';
 import { UserError } from '../../user-error.ts';
 import { connectService, type ServiceOptions, withServiceOptions } from '../client.ts';
+import { folded } from '../format.ts';
 import { oneOf } from '../policies.ts';
 import type { CliContext } from '../program.ts';
 
@@ -79,6 +80,7 @@ export function registerPolicy(program: Command, context: CliContext): void {
     });
 
   function say({ policy: name, order, shadow }: RoutingAnswer): void {
-    out.line(`Studies are placed by ${name}, in the order ${order}; on trial: ${shadow ?? 'none'}.`);
+    const news = `Studies are placed by ${name}, in the order ${order}; on trial: ${shadow ?? 'none'}.`;
+    out.line(folded(news, out.width));
   }
 }
