@@ -60,7 +60,7 @@ test('rebind: the study is moved to the backend that was chosen', async () => {
   const other = [...farm.backends.keys()].find((name) => name !== study.backend) ?? '';
   await go(`/studies/${study.studyUid}`);
   await named('Bind to another backend').click();
-  await page.getByLabel('To').selectOption(other);
+  await page.getByLabel('To', { exact: true }).selectOption(other);
   await named('Bind it anew').click();
   const where = page.getByRole('region', { name: 'Where it is' });
   await where.getByRole('link', { name: other, exact: true }).waitFor();
@@ -176,7 +176,7 @@ test('quarantine: downloaded, tried again, released, discarded', async () => {
 
   expectError(/409.*release/);
   await item(one.sopUid).getByRole('button', { name: 'Release' }).click();
-  await page.getByLabel('To').selectOption(study.backend);
+  await page.getByLabel('To', { exact: true }).selectOption(study.backend);
   await named('Send it now').click();
   await page.getByRole('dialog').getByRole('alert').waitFor();
   await page.getByText(/Replace what the backend has/).click();
