@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { sendAllDicom } from '../support/dicom-sender.ts';
 import { type Farm, holdings, startFarm, studiesOn } from '../support/farm.ts';
 import { makeStudy, withOtherContent, writeInstances } from '../support/synthetic.ts';
@@ -24,6 +24,10 @@ beforeAll(async () => {
 afterAll(async () => {
   await viewer?.[Symbol.asyncDispose]();
   await farm?.stop();
+});
+
+beforeEach(() => {
+  watched.wrongs.length = 0;
 });
 
 const go = (address: string) => watched.page.goto(`${farm.service.url}/#${address}`);
