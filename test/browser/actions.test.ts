@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { sendAllDicom } from '../support/dicom-sender.ts';
 import { type Farm, holdings, startFarm, studiesOn } from '../support/farm.ts';
 import { makeStudy, withOtherContent, writeInstances } from '../support/synthetic.ts';
@@ -24,6 +24,10 @@ beforeAll(async () => {
 afterAll(async () => {
   await viewer?.[Symbol.asyncDispose]();
   await farm?.stop();
+});
+
+beforeEach(() => {
+  watched.wrongs.length = 0;
 });
 
 const go = (address: string) => watched.page.goto(`${farm.service.url}/#${address}`);
@@ -60,7 +64,7 @@ test('rebind: the study is moved to the backend that was chosen', async () => {
   const other = [...farm.backends.keys()].find((name) => name !== study.backend) ?? '';
   await go(`/studies/${study.studyUid}`);
   await named('Bind to another backend').click();
-  await page.getByLabel('To').selectOption(other);
+  await page.getByLabel('To', { exact: true }).selectOption(other);
   await named('Bind it anew').click();
   const where = page.getByRole('region', { name: 'Where it is' });
   await where.getByRole('link', { name: other, exact: true }).waitFor();
@@ -176,7 +180,7 @@ test('quarantine: downloaded, tried again, released, discarded', async () => {
 
   expectError(/409.*release/);
   await item(one.sopUid).getByRole('button', { name: 'Release' }).click();
-  await page.getByLabel('To').selectOption(study.backend);
+  await page.getByLabel('To', { exact: true }).selectOption(study.backend);
   await named('Send it now').click();
   await page.getByRole('dialog').getByRole('alert').waitFor();
   await page.getByText(/Replace what the backend has/).click();

@@ -15,7 +15,7 @@ export interface Watched extends AsyncDisposable {
   /** Errors of the console and of scripts, and requests to anywhere else; empty when all is well. */
   readonly wrongs: string[];
   /** From now on an error of this kind is what the test is about. */
-  expectError(pattern: RegExp): void;
+  readonly expectError: (pattern: RegExp) => void;
 }
 
 export interface Viewer extends AsyncDisposable {

@@ -11,6 +11,7 @@ import { Choices, Tick } from '../ui/field.tsx';
 import { Icon } from '../ui/icon.tsx';
 import { Card, Empty, Loading, Trouble } from '../ui/parts.tsx';
 import { BackendCharts, FarmCharts } from './charts.tsx';
+import { askedFor, cut, type Span } from './slice.ts';
 import { FiguresTable } from './table.tsx';
 
 const ranges = {
@@ -35,10 +36,12 @@ export function HistoryScreen() {
   const zoom = zoomOf(query);
   const [seconds] = ranges[range];
   const series = useLoad(
-    (signal) => {
-      const end = Date.now();
-      const span = zoom ?? { from: end / 1000 - seconds, to: end / 1000 };
-      return get<Series>('/series', { from: iso(span.from), to: iso(span.to), points }, signal);
+    async (signal) => {
+      const end = Date.now() / 1000;
+      const span = zoom ?? { from: end - seconds, to: end };
+      const wide = askedFor(span);
+      const whole = await get<Series>('/series', { from: iso(wide.from), to: iso(wide.to), points }, signal);
+      return zoom === null ? whole : cut(whole, span);
     },
     `${range} ${zoom?.from} ${zoom?.to}`,
     zoom === null ? (seconds <= 3600 ? 5_000 : 60_000) : undefined,
@@ -70,11 +73,7 @@ export function HistoryScreen() {
             </button>
           )}
           {value !== null && (
-            <a
-              class="button"
-              href={apiUrl('/series.csv', { from: value.from, to: value.to, points })}
-              download="history.csv"
-            >
+            <a class="button" href={csvOf(value)} download="history.csv">
               <Icon name="download" size={16} /> CSV
             </a>
           )}
@@ -149,10 +148,15 @@ function isRange(text: string | null): text is Range {
   return text !== null && text in ranges;
 }
 
-function zoomOf(query: URLSearchParams): { from: number; to: number } | null {
+function zoomOf(query: URLSearchParams): Span | null {
   const from = Number(query.get('from'));
   const until = Number(query.get('to'));
   return from > 0 && until > from ? { from, to: until } : null;
+}
+
+function csvOf({ from, to: until }: Series): string {
+  const wide = askedFor({ from: Date.parse(from) / 1000, to: Date.parse(until) / 1000 });
+  return apiUrl('/series.csv', { from: iso(wide.from), to: iso(wide.to), points });
 }
 
 function iso(unixSeconds: number): string {

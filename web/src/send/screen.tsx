@@ -1,6 +1,7 @@
 import { useRef, useState } from 'preact/hooks';
 import type { StudyAnswer } from '../../../src/admin/schemas.ts';
 import { ApiProblem, get } from '../lib/api.ts';
+import type { Page } from '../lib/contract.ts';
 import { count, counted, size } from '../lib/format.ts';
 import { useLoad } from '../lib/load.ts';
 import { mayOperate } from '../lib/session.ts';
@@ -159,16 +160,11 @@ function Went({ uids }: { uids: readonly string[] }) {
   const followed = uids.slice(-most);
   const { value, problem } = useLoad(
     async (signal) => {
-      const studies = await Promise.all(
-        followed.map((uid) =>
-          get<StudyAnswer>(`/studies/${encodeURIComponent(uid)}`, {}, signal).catch((error: unknown) => {
-            // The front has not announced it yet.
-            if (error instanceof ApiProblem && error.status === 404) return null;
-            throw error;
-          }),
-        ),
+      // By the list: the front may not have announced one yet, which is nothing wrong.
+      const pages = await Promise.all(
+        followed.map((uid) => get<Page<StudyAnswer>>('/studies', { uid, limit: 1 }, signal)),
       );
-      return studies.filter((study) => study !== null);
+      return pages.flatMap((page) => page.items).filter((study) => followed.includes(study.studyInstanceUID));
     },
     followed.join(' '),
     1_000,

@@ -143,6 +143,19 @@ function dataOf({ at, lines }: ChartProps): uPlot.AlignedData {
   return [[...at], ...lines.map((line) => [...line.values])] as uPlot.AlignedData;
 }
 
+/** As short as the ticks allow: hours within a day, days otherwise. */
+function timeFormat(ticks: readonly number[]): (unixSeconds: number) => string {
+  const step = (ticks[1] ?? 0) - (ticks[0] ?? 0);
+  const format = new Intl.DateTimeFormat(undefined, {
+    ...(step < 86_400 ? ({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' } as const) : {}),
+    ...(step < 60 ? ({ second: '2-digit' } as const) : {}),
+    ...(step >= 86_400 || (ticks.at(-1) ?? 0) - (ticks[0] ?? 0) > 86_400
+      ? ({ month: 'short', day: 'numeric' } as const)
+      : {}),
+  });
+  return (unixSeconds) => format.format(unixSeconds * 1000);
+}
+
 function optionsFor(
   latest: { readonly current: ChartProps },
   width: number,
@@ -182,12 +195,7 @@ function optionsFor(
     axes: [
       {
         ...axis,
-        ...(props.xFormat === undefined
-          ? {}
-          : {
-              values: (_plot: uPlot, ticks: number[]) =>
-                ticks.map((tick) => latest.current.xFormat?.(tick) ?? ''),
-            }),
+        values: (_plot, ticks) => ticks.map(latest.current.xFormat ?? timeFormat(ticks)),
       },
       {
         ...axis,
