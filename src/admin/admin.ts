@@ -20,6 +20,7 @@ import { observeRoutes } from './routes/observe.ts';
 import { quarantineRoutes } from './routes/quarantine.ts';
 import { seriesRoutes } from './routes/series.ts';
 import { shadowRoutes } from './routes/shadow.ts';
+import { simulationRoutes } from './routes/simulations.ts';
 import { studyRoutes } from './routes/studies.ts';
 import { secureHeaders } from './secure-headers.ts';
 
@@ -48,6 +49,7 @@ export function createAdmin(deps: AdminDeps): Router {
     ...instanceRoutes(deps),
     ...observeRoutes(deps),
     ...seriesRoutes(deps),
+    ...simulationRoutes(deps),
   ];
   const description = JSON.stringify(openApi(routes, deps.version), null, 1);
 
