@@ -1,4 +1,12 @@
-# The decision service. Node runs the TypeScript as it is, so there is no build step.
+# The decision service. Node runs its TypeScript as it is; only the dashboard is built, in a stage of its own.
+FROM node:24-bookworm-slim AS dashboard
+
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --include=dev --ignore-scripts --no-audit --no-fund && npm cache clean --force
+COPY web ./web
+RUN node node_modules/vite/bin/vite.js build web
+
 FROM node:24-bookworm-slim
 
 ENV NODE_ENV=production
@@ -9,6 +17,7 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund && npm cache clean --force
 
 COPY src ./src
+COPY --from=dashboard /app/web/dist ./web/dist
 COPY lua ./lua
 COPY orthanc-config ./orthanc-config
 

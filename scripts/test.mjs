@@ -2,16 +2,19 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runScript } from './setup/complaint.mjs';
+import { ensureDashboard } from './setup/dashboard.mjs';
 import { ensurePackages } from './setup/debian.mjs';
 import { ensureDependencies, projectEnvironment } from './setup/dependencies.mjs';
 import { inPlace, project } from './setup/run.mjs';
 
 // `npm test`: everything that is missing, then types, lint, format, tests; arguments go to vitest.
 await runScript(async () => {
-  await ensureDependencies(project);
-  await ensurePackages();
+  const node = await ensureDependencies(project);
+  await ensurePackages({ also: ['chromium'] });
+  await ensureDashboard(project, node);
   const checks = [
     ['Types', 'tsc', ['--noEmit', '-p', '.']],
+    ['Types of the dashboard', 'tsc', ['--noEmit', '-p', 'web']],
     ['Lint', 'oxlint', ['--type-aware']],
     ['Format', 'biome', ['check']],
   ];

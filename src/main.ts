@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import { dirname, join } from 'node:path';
 import { readEnvironment } from './environment.ts';
+import { generatedRoot } from './farm/generated.ts';
 import { LedgerError, type LedgerErrorCode } from './ledger/ledger.ts';
 import { createLogger, type Logger } from './log.ts';
 import { type Service, startService } from './service.ts';
@@ -51,6 +52,7 @@ async function main(): Promise<void> {
     home: environment.home,
     adminToken: environment.adminToken,
     hookToken: environment.hookToken,
+    source: { file, variables, generatedRoot: generatedRoot(environment) },
     version: packageVersion(environment.project),
     log,
     onDurabilityLost: (error) => {

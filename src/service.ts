@@ -2,7 +2,11 @@ import { join } from 'node:path';
 import express from 'express';
 import { createAccounts } from './admin/accounts.ts';
 import { createAdmin } from './admin/admin.ts';
+import { createSeriesReader } from './admin/series/reader.ts';
+import { createSimulationDesk } from './admin/simulations/desk.ts';
 import { createArrivals } from './backends/arrivals.ts';
+import { createFarmSampler } from './backends/farm-sampler.ts';
+import { countingArrivals, createFlow } from './backends/flow.ts';
 import { createHousekeeping } from './backends/housekeeping.ts';
 import { createLearning } from './backends/learning.ts';
 import { createPoller } from './backends/poller.ts';
@@ -23,10 +27,17 @@ import { listen } from './listen.ts';
 import type { Logger } from './log.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { createOrthanc } from './orthanc/client.ts';
+import { createClients } from './orthanc/clients.ts';
+import type { OrthancAccess } from './orthanc/http.ts';
 import type { Orthanc } from './orthanc/orthanc.ts';
+import { createPeerBook } from './orthanc/peer-book.ts';
 import { Turns } from './orthanc/turns.ts';
+import { echo } from './steer/echo.ts';
+import { createGeneratedFiles, type TopologySource } from './steer/generated-files.ts';
+import { createSteer } from './steer/steer-live.ts';
 import type { Clock } from './study.ts';
 import { changesBetween, shortened } from './topology/changes.ts';
+import { peerTimeoutSeconds } from './topology/peer.ts';
 import type { OrthancConfig, Topology } from './topology/topology.ts';
 import { createCarry } from './transfer/carry.ts';
 import type { Expected } from './transfer/choose-anew.ts';
@@ -36,6 +47,7 @@ import { createFailover } from './transfer/failover-live.ts';
 import { createFrontRest } from './transfer/front-rest.ts';
 import { createHealer } from './transfer/heal.ts';
 import { createLanes } from './transfer/lanes.ts';
+import { createPeers } from './transfer/peers.ts';
 import { createQuarantineDesk } from './transfer/quarantine.ts';
 import { createSecondLook } from './transfer/second-look.ts';
 import { createSettler } from './transfer/settle.ts';
@@ -46,6 +58,8 @@ export interface ServiceOptions {
   readonly home: string;
   readonly adminToken: string;
   readonly hookToken: string;
+  /** Where the topology came from; without it nobody can change it through the service. */
+  readonly source?: TopologySource;
   readonly version: string;
   readonly log: Logger;
   readonly clock?: Clock;
@@ -66,7 +80,7 @@ export interface Service {
   readonly healer: Healer;
   readonly evacuator: Evacuator;
   readonly quarantine: QuarantineDesk;
-  /** Takes over what may be changed while it runs (policy, order, shadow; weight, lanes and disk of backends), and says what may not. */
+  /** Takes over what may be changed while it runs (backends that come, change and go; policy, order, shadow), and says what may not. */
   reconfigure(topology: Topology): void;
   /** Compares the fronts with the ledger now, taking up everything at once. */
   reconcile(): Promise<void>;
@@ -116,11 +130,25 @@ export async function startService(options: ServiceOptions): Promise<Service> {
 
     const metrics = createMetrics();
     const turns = new Turns();
-    const fronts = connect(topology.fronts, topology.routing.requestTimeoutMs, turns);
-    const backends = connect(topology.backends, topology.routing.requestTimeoutMs, turns);
+    const fronts = new Map(
+      topology.fronts.map((config) => [config.name, connectOne(config, topology, turns)]),
+    );
+    const clients = createClients(topology.backends, (config) => connectOne(config, topology, turns));
+    const backends = clients.map;
+    const books = new Map(
+      topology.fronts.map((front) => [front.name, createPeerBook(accessOf(front, topology))]),
+    );
     undo.push(() => {
-      for (const orthanc of [...fronts.values(), ...backends.values()]) orthanc.close();
+      for (const one of [...fronts.values(), ...books.values()]) one.close();
+      clients.close();
     });
+    const peers = createPeers({
+      fronts: books,
+      backends: topology.backends,
+      timeoutSeconds: peerTimeoutSeconds(topology.routing),
+      log,
+    });
+    undo.push(() => peers.stop());
 
     const learning = createLearning({ backends: topology.backends.map(({ name }) => name), ledger, log });
     undo.push(() => learning.stop());
@@ -145,6 +173,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       log,
     });
 
+    const flow = createFlow(clock);
+    const noted = countingArrivals(ledger, flow);
     const frontRest = createFrontRest();
     const carry = createCarry({
       ledger,
@@ -152,6 +182,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       frontRest,
       fronts,
       backends,
+      peers,
       conflict: topology.routing.conflict,
       transferTimeout: topology.routing.transferTimeout,
       stallMs: topology.routing.stallMs,
@@ -161,6 +192,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       log,
       metrics,
       onBackendTrouble: (backend) => poller.pollNow(backend),
+      onCarried: (moved) => flow.carried(moved),
     });
     const { batch } = topology.routing;
     const lanes = createLanes({
@@ -266,7 +298,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     undo.push(() => settler.stop());
 
     const reconciler = createReconciler({
-      ledger,
+      ledger: { ...ledger, ...noted },
       fronts,
       clock,
       log,
@@ -290,17 +322,71 @@ export async function startService(options: ServiceOptions): Promise<Service> {
 
     const housekeeping = createHousekeeping({ ledger, keep: topology.history, clock, log });
     undo.push(() => housekeeping.stop());
+    const farmSampler = createFarmSampler({
+      ledger,
+      flow,
+      sampleMs: topology.history.sampleMs,
+      clock,
+      log,
+    });
+    undo.push(() => farmSampler.stop());
 
     const accounts = createAccounts({ ledger, fileToken: options.adminToken, clock, log });
     undo.push(() => accounts.stop());
+    const generated =
+      options.source === undefined ? null : createGeneratedFiles(options.source, options.home, log);
+    /** First the files a front reads when it starts, then the service itself, then the fronts that run. */
+    function take(next: Topology): void {
+      const changes = shortened(changesBetween(latest, next), latest, next);
+      generated?.follow();
+      if (changes.length === 0) return;
+      clients.follow(next.backends);
+      learning.follow(next.backends.map(({ name }) => name));
+      pool.configure(next.backends);
+      // Should the ledger have failed there, this is a change still when the file is looked at next.
+      latest = next;
+      poller.follow(new Map([...fronts, ...backends]));
+      peers.follow(next.backends);
+      const names = (isLive: boolean): string =>
+        changes
+          .filter((change) => change.isLive === isLive)
+          .map(({ path }) => path)
+          .join(', ');
+      const { policy: name, order, shadow: trial } = next.routing;
+      if (names(true) !== '')
+        log.info('topology taken over', { changed: names(true), policy: name, order, shadow: trial });
+      if (names(false) !== '')
+        log.warn('a part of the changed topology counts from the next start on', { changed: names(false) });
+      dispatcher.policyChanged();
+    }
+    const steer =
+      options.source === undefined
+        ? undefined
+        : createSteer({
+            ...options.source,
+            home: options.home,
+            ledger,
+            pool,
+            peers,
+            latest: () => latest,
+            take,
+            chooseAnew: () => dispatcher.policyChanged(),
+            clock,
+            log,
+          });
 
+    const ending = new AbortController();
+    const series = createSeriesReader(file);
+    undo.push(() => series.close());
+    const simulations = createSimulationDesk({ ledgerFile: file, log });
+    undo.push(() => simulations.close());
     const app = express();
     app.disable('x-powered-by');
     const onReceived = (study: string, { assignments }: ReceivedAnswer): void => {
       if (assignments.length === 0) dispatcher.studyWaits(study);
       else for (const assignment of assignments) lanes.wake(assignment.backend);
     };
-    const noting = createNoting({ ledger, clock, log, onNoted: onReceived });
+    const noting = createNoting({ ledger: noted, clock, log, onNoted: onReceived });
     undo.push(() => noting.stop());
     const hook = createHook({
       noting,
@@ -324,6 +410,13 @@ export async function startService(options: ServiceOptions): Promise<Service> {
               .map(({ front, reachable, reason }) => [front, { health: reachable ? 'up' : 'down', reason }]),
           ),
         topology,
+        routing: () => latest.routing,
+        flow,
+        series,
+        simulations,
+        learnt: (backend) => learning.model(backend),
+        freeBytes: (front) => admission.freeBytes(front),
+        ending: ending.signal,
         stateFolder: options.home,
         ledgerNotice: notice,
         accounts,
@@ -340,6 +433,11 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         healer,
         evacuator,
         quarantine,
+        ...(steer === undefined ? {} : { steer }),
+        echo: async (name, signal) => {
+          const config = latest.backends.find((backend) => backend.name === name);
+          return config === undefined ? null : await echo({ backends, fronts: books }, config, signal);
+        },
         shadow: () => shadow.state(),
         preview: (study) => dispatcher.preview(study, policy()),
       }),
@@ -353,13 +451,16 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       log,
     });
     undo.push(() => listener.close());
+    undo.push(() => ending.abort());
 
     learning.start();
+    peers.start();
     poller.start();
     undo.push(() => poller.stop());
     admission.start();
     housekeeping.start();
     accounts.start();
+    farmSampler.start();
     dispatcher.start();
     settler.start();
     secondLook.start();
@@ -383,22 +484,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       healer,
       evacuator,
       quarantine,
-      reconfigure(next) {
-        const changes = shortened(changesBetween(latest, next), latest, next);
-        latest = next;
-        pool.configure(next.backends);
-        const names = (isLive: boolean): string =>
-          changes
-            .filter((change) => change.isLive === isLive)
-            .map(({ path }) => path)
-            .join(', ');
-        const { policy: name, order, shadow: trial } = next.routing;
-        if (names(true) !== '')
-          log.info('topology taken over', { changed: names(true), policy: name, order, shadow: trial });
-        if (names(false) !== '')
-          log.warn('a part of the changed topology counts from the next start on', { changed: names(false) });
-        dispatcher.policyChanged();
-      },
+      reconfigure: take,
       async reconcile() {
         await reconciler.reconcileAll(false);
         lanes.wakeAll();
@@ -415,24 +501,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   }
 }
 
-function connect(
-  configs: readonly OrthancConfig[],
-  requestTimeoutMs: number,
-  turns: Turns,
-): Map<string, Orthanc> {
-  return new Map(
-    configs.map((config) => [
-      config.name,
-      createOrthanc(
-        {
-          name: config.name,
-          url: config.url,
-          username: config.username,
-          password: config.password,
-          requestTimeoutMs,
-        },
-        turns,
-      ),
-    ]),
-  );
+function accessOf({ name, url, username, password }: OrthancConfig, { routing }: Topology): OrthancAccess {
+  return { name, url, username, password, requestTimeoutMs: routing.requestTimeoutMs };
+}
+
+function connectOne(config: OrthancConfig, topology: Topology, turns: Turns): Orthanc {
+  return createOrthanc(accessOf(config, topology), turns);
 }

@@ -1,6 +1,6 @@
-import { fileURLToPath } from 'node:url';
 import express, { type Router } from 'express';
 import { createAttempts } from './attempts.ts';
+import { dashboard } from './dashboard.ts';
 import type { AdminDeps } from './deps.ts';
 import { createExplorerLinks } from './explorer.ts';
 import { createAuthenticate, createGuard, requireLocalHost } from './guard.ts';
@@ -16,17 +16,22 @@ import { evacuationRoutes } from './routes/evacuation.ts';
 import { failoverRoutes } from './routes/failover.ts';
 import { farmRoutes } from './routes/farm.ts';
 import { instanceRoutes } from './routes/instances.ts';
+import { observeRoutes } from './routes/observe.ts';
 import { quarantineRoutes } from './routes/quarantine.ts';
+import { seriesRoutes } from './routes/series.ts';
 import { shadowRoutes } from './routes/shadow.ts';
+import { simulationRoutes } from './routes/simulations.ts';
+import { steerRoutes } from './routes/steer.ts';
 import { studyRoutes } from './routes/studies.ts';
+import { topologyRoutes } from './routes/topology.ts';
 import { secureHeaders } from './secure-headers.ts';
 
 export type { AdminDeps } from './deps.ts';
 
 /**
  * Everything people, their scripts and their monitoring ask the service: `/api/v1`, `/openapi.json`, `/livez`, `/readyz`,
- * `/metrics`, and a page at `/`. A token or a session is needed for all that says something about the farm; the page itself says
- * nothing, it asks the API.
+ * `/metrics`, and the dashboard at `/`. A token or a session is needed for all that says something about the farm; the dashboard's
+ * files say nothing, it asks the API like everybody else.
  *
  * Mount it after the hook: it answers every path it is asked.
  */
@@ -38,12 +43,17 @@ export function createAdmin(deps: AdminDeps): Router {
     ...studyRoutes(deps, createExplorerLinks(deps)),
     ...failoverRoutes(deps),
     ...farmRoutes(deps),
+    ...steerRoutes(deps),
+    ...topologyRoutes(deps),
     ...shadowRoutes(deps),
     ...evacuationRoutes(deps),
     ...quarantineRoutes(deps),
     ...auditRoutes(deps),
     ...backupRoutes(deps),
     ...instanceRoutes(deps),
+    ...observeRoutes(deps),
+    ...seriesRoutes(deps),
+    ...simulationRoutes(deps),
   ];
   const description = JSON.stringify(openApi(routes, deps.version), null, 1);
 
@@ -58,9 +68,7 @@ export function createAdmin(deps: AdminDeps): Router {
   router.use(['/api', '/metrics'], createGuard(deps.accounts, authenticate));
   router.get('/metrics', metricsRoute(deps));
   mount(router, routes);
-  router.use(
-    express.static(fileURLToPath(new URL('page', import.meta.url)), { cacheControl: false, redirect: false }),
-  );
+  router.use(...dashboard(deps.log));
   router.use((request) => {
     throw new Problem(
       404,

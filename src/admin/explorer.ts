@@ -21,9 +21,11 @@ export interface ExplorerLinks {
  * when a person asks. Keeping the hash was rejected: it is a fingerprint of the patient's id.
  */
 export function createExplorerLinks({ backends, pool }: Pick<AdminDeps, 'backends' | 'pool'>): ExplorerLinks {
-  // A list of studies asks for each of its rows, and a status is made from the ledger; an address stays while the service runs.
-  const pages = new Map(pool.statuses().map(({ name, publicUrl }) => [name, explorerPage(publicUrl)]));
-  const page = (backend: string): string | null => pages.get(backend) ?? null;
+  // A list of studies asks for each of its rows, and a status is made from the ledger.
+  const page = (backend: string): string | null => {
+    const url = pool.publicUrl(backend);
+    return url === null ? null : explorerPage(url);
+  };
 
   async function exact(
     backend: string,

@@ -1,11 +1,14 @@
 import type { z } from 'zod';
 import type { BackendStatus } from '../backends/pool.ts';
+import type { AdmissionState } from '../intake/admission.ts';
 import type { HistoryPoint, Ledger, QueueView, StudyEvent, StudyView } from '../ledger/ledger.ts';
-import type { EpochMs, StudyState } from '../study.ts';
+import type { EpochMs, Health, StudyState } from '../study.ts';
+import type { FrontConfig } from '../topology/topology.ts';
 import { iso, presentFormerCopy } from './present-failover.ts';
 import type {
   BackendAnswer,
   eventAnswer,
+  FrontAnswer,
   HistoryAnswer,
   QueueAnswer,
   receiptAnswer,
@@ -49,6 +52,23 @@ export function presentBackend(status: BackendStatus): BackendAnswer {
     breaker: status.breaker,
     instances: status.instances,
     diskBytes: status.diskBytes,
+  };
+}
+
+/** @param health what is known of it; absent: it was not asked yet. @param admission absent: nobody closes it */
+export function presentFront(
+  { name, url, publicUrl }: FrontConfig,
+  health: { readonly health: Health; readonly reason: string | null } | undefined,
+  admission: Pick<AdmissionState, 'open' | 'reason'> | undefined,
+): FrontAnswer {
+  return {
+    name,
+    url,
+    explorer: explorerPage(publicUrl),
+    health: health?.health ?? 'unknown',
+    healthReason: health?.reason ?? null,
+    takesImages: admission?.open ?? true,
+    refusing: admission?.reason ?? null,
   };
 }
 

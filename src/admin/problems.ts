@@ -3,6 +3,7 @@ import type { Logger } from 'winston';
 import { z } from 'zod';
 import { LedgerError } from '../ledger/ledger.ts';
 import { OrthancError } from '../orthanc/orthanc.ts';
+import { SteerError, type SteerRefusal } from '../steer/steer.ts';
 import { FailoverError, type FailoverRefusal, QuarantineError } from '../transfer/failover.ts';
 
 /** One mistake of a request: where it stands (`query.limit`, `body.weight`), and what would be right. */
@@ -124,6 +125,16 @@ const failoverTitles: Readonly<Record<FailoverRefusal, readonly [status: number,
   'not-in-conflict': [409, 'Nothing of it is in conflict there'],
 };
 
+const steerTitles: Readonly<Record<SteerRefusal, readonly [status: number, title: string]>> = {
+  'unknown-backend': [404, 'There is no such backend'],
+  'backend-exists': [409, 'There is such a backend already'],
+  'still-bound': [409, 'The backend is needed still'],
+  'topology-changed': [409, 'The topology has changed meanwhile'],
+  'topology-read-only': [409, 'The topology cannot be changed from here'],
+  'topology-by-hand': [409, 'This topology is changed by hand'],
+  'topology-invalid': [422, 'The topology would not be valid'],
+};
+
 const quarantineTitles: Readonly<Record<QuarantineError['code'], readonly [status: number, title: string]>> =
   {
     'not-in-quarantine': [404, 'This instance is not in quarantine'],
@@ -151,6 +162,11 @@ function problemOf(error: unknown): Problem {
   if (error instanceof QuarantineError) {
     const [status, title] = quarantineTitles[error.code];
     return new Problem(status, error.code, title, error.message);
+  }
+  if (error instanceof SteerError) {
+    const [status, title] = steerTitles[error.code];
+    const problems = error.problems.map(({ path, message }) => ({ where: path, detail: message }));
+    return new Problem(status, error.code, title, error.message, problems.length === 0 ? {} : { problems });
   }
   const http = httpError.safeParse(error);
   if (http.success && http.data.status < 500) {

@@ -26,12 +26,16 @@ export interface RouteSpec<
   readonly answer: A;
   /** Statuses beside 200 a caller should expect, with what they mean. */
   readonly problems?: Readonly<Record<number, string>>;
+  /** What tells this state of the answer from others: sent as `ETag`, and handed back by callers as `If-Match`. */
+  readonly tag?: (answer: z.output<A>) => string;
   handle(input: {
     params: z.output<P>;
     query: z.output<Q>;
     body: z.output<B>;
     signal: AbortSignal;
     caller: Caller;
+    /** Tag of the state a caller wants to change; null: whatever it is. */
+    ifMatch: string | null;
   }): z.output<A> | Promise<z.output<A>>;
 }
 
@@ -76,7 +80,9 @@ export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
       body,
       signal: goneSignal(request),
       caller: callerOf(response),
+      ifMatch: tagIn(request.headers['if-match']),
     });
+    if (spec.tag !== undefined) response.set('ETag', `"${spec.tag(answer)}"`);
     response.set('Cache-Control', 'no-store').json(answer);
   };
   return {
@@ -93,6 +99,28 @@ export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
     answerType: null,
     problems: spec.problems ?? {},
     handlers: spec.body === undefined ? [run] : [json, run],
+  };
+}
+
+/** The tag of `If-Match: "tag"`; `*` and nothing mean any. A proxy that compresses may have made it a weak one. */
+function tagIn(header: string | undefined): string | null {
+  if (header === undefined || header.trim() === '*') return null;
+  return header.trim().replace(/^(?:W\/)?"(.*)"$/, '$1');
+}
+
+/** Makes a route that answers by itself what is no JSON: a file, a stream. Its handlers check what they are sent. */
+export function rawRoute(
+  spec: Pick<Route, 'method' | 'path' | 'summary' | 'answer' | 'answerType' | 'handlers'> & Partial<Route>,
+): Route {
+  return {
+    role: defaultRole(spec.method),
+    params: null,
+    query: null,
+    body: null,
+    bodyType: null,
+    bodyOptional: false,
+    problems: {},
+    ...spec,
   };
 }
 

@@ -1,7 +1,18 @@
 import { z } from 'zod';
 import { operatorStates } from '../study.ts';
 import { formerCopyAnswer } from './failover-schemas.ts';
-import { bytes, count, cursor, limitOf, listCursor, name, time, timeQuery, uid } from './schema-parts.ts';
+import {
+  bytes,
+  count,
+  cursor,
+  limitOf,
+  listCursor,
+  name,
+  pageOf,
+  time,
+  timeQuery,
+  uid,
+} from './schema-parts.ts';
 
 export {
   type ConsideredAnswer,
@@ -39,6 +50,17 @@ export const studyParams = z.strictObject({ uid });
 export const backendParams = z.strictObject({ name });
 
 export const studiesQuery = z.strictObject({
+  uid: uid
+    .optional()
+    .meta({ description: 'Beginning of a StudyInstanceUID; the studies come in the order of their UIDs' }),
+  accession: z
+    .string()
+    .regex(/^[^\p{Cc}*?\\]{1,64}$/u, 'must be 1–64 printable characters without "*", "?" and "\\"')
+    .optional()
+    .meta({
+      description:
+        'Accession number; the backends are asked for it, nothing of it is kept. Only where the topology says `accessionSearch: true`',
+    }),
   backend: name.optional(),
   state: z.enum(studyStates).optional(),
   modality: z.string().min(1).max(16).optional(),
@@ -168,7 +190,15 @@ export const studyAnswer = z.strictObject({
 });
 export type StudyAnswer = z.infer<typeof studyAnswer>;
 
+export const studiesAnswer = pageOf(studyAnswer).extend({
+  unanswered: z.array(z.string()).optional().meta({
+    description:
+      'Asked for an accession number only: backends that did not answer; there may be more on them',
+  }),
+});
+
 export const eventAnswer = z.strictObject({ at: time, kind: z.string(), text: z.string() });
+export type EventAnswer = z.infer<typeof eventAnswer>;
 
 export const receiptAnswer = z.strictObject({
   orthancId: z.string(),

@@ -16,6 +16,8 @@ export interface Learning {
   model(backend: string): ServiceModel;
   /** One of its transfers ended well. */
   learnt(backend: string, sample: ServiceSample): void;
+  /** The topology has these backends now: those that came go on with what is known of them. Never throws: speed is learnt anew. */
+  follow(backends: readonly string[]): void;
   /** Keeps what was learnt every few seconds from now on. */
   start(): void;
   /** Keeps what was learnt last. Never throws: losing some seconds of it costs a little speed, and no image. */
@@ -37,10 +39,14 @@ export function createLearning(options: LearningOptions): Learning {
   const unkept = new Set<string>();
   let endTimer: (() => void) | null = null;
 
-  for (const { backend, ...model } of ledger.serviceModels()) {
-    if (!models.has(backend)) continue;
-    if (isUsable(model)) models.set(backend, model);
-    else log.warn('what was learnt of a backend is no use and is learnt anew', { backend });
+  recall(new Set(options.backends));
+
+  function recall(names: ReadonlySet<string>): void {
+    for (const { backend, ...model } of ledger.serviceModels()) {
+      if (!names.has(backend)) continue;
+      if (isUsable(model)) models.set(backend, model);
+      else log.warn('what was learnt of a backend is no use and is learnt anew', { backend });
+    }
   }
 
   function keep(): void {
@@ -72,6 +78,20 @@ export function createLearning(options: LearningOptions): Learning {
       }
       models.set(backend, after);
       unkept.add(backend);
+    },
+    follow(backends) {
+      const came = backends.filter((backend) => !models.has(backend));
+      if (backends.length === models.size && came.length === 0) return;
+      // What was not kept yet of those that leave would be gone.
+      keep();
+      for (const backend of models.keys()) if (!backends.includes(backend)) models.delete(backend);
+      for (const backend of came) models.set(backend, prior);
+      try {
+        if (came.length > 0) recall(new Set(came));
+      } catch (error) {
+        if (!(error instanceof LedgerError)) throw error;
+        log.warn('what was learnt of a backend earlier cannot be read', { code: error.code });
+      }
     },
     start() {
       endTimer ??= timers.every(keepEveryMs, keep);

@@ -42,6 +42,8 @@ export interface Poller {
   pollAll(): Promise<void>;
   /** Something went wrong with this one: looks at it now, unless that was done within the last second. */
   pollNow(name: string): void;
+  /** These are all there are now, fronts too. One that is new, or another client, is looked at at once. */
+  follow(orthancs: ReadonlyMap<string, Pick<Orthanc, 'load' | 'system'>>): void;
   /** All Orthancs, fronts too, by name. */
   states(): ReadonlyMap<string, PolledState>;
 }
@@ -73,11 +75,18 @@ export function createPoller(options: PollerOptions): Poller {
   const timers = options.timers ?? realTimers;
   const downAfter = options.downAfter ?? 2;
   const limitMs = Math.max(1, Math.floor(sampleMs * 0.8));
-  const backends = new Set(pool.names());
-  const polled = new Map<string, Polled>(
-    [...options.orthancs].map(([name, orthanc]) => [
-      name,
-      {
+  const polled = new Map<string, Polled>();
+  addAll(options.orthancs);
+  let stopping = new Stop();
+  let stopTimer: (() => void) | null = null;
+  const rounds = new Set<Promise<void>>();
+
+  /** Returns the names of those that were not there, or were another. */
+  function addAll(orthancs: PollerOptions['orthancs']): readonly string[] {
+    const backends = new Set(pool.names());
+    const added = [...orthancs].filter(([name, orthanc]) => polled.get(name)?.orthanc !== orthanc);
+    for (const [name, orthanc] of added) {
+      polled.set(name, {
         orthanc,
         isBackend: backends.has(name),
         health: unheard(clock()),
@@ -86,12 +95,15 @@ export function createPoller(options: PollerOptions): Poller {
         version: null,
         startedAt: Number.NEGATIVE_INFINITY,
         underWay: null,
-      },
-    ]),
-  );
-  let stopping = new Stop();
-  let stopTimer: (() => void) | null = null;
-  const rounds = new Set<Promise<void>>();
+      });
+    }
+    return added.map(([name]) => name);
+  }
+
+  /** An answer of one that has left, or has moved to another address meanwhile, says nothing about who is there now. */
+  function isCurrent(name: string, one: Polled): boolean {
+    return polled.get(name) === one;
+  }
 
   async function ask(name: string, one: Polled): Promise<LoadSample> {
     const began = performance.now();
@@ -117,7 +129,7 @@ export function createPoller(options: PollerOptions): Poller {
     one.health = observe(one.health, { at, up: true, reason: null }, downAfter);
     one.reason = null;
     one.latencyMs = reading.latencyMs;
-    if (!one.isBackend) return;
+    if (!one.isBackend || !isCurrent(name, one)) return;
     const { latencyMs, instances, diskBytes } = reading;
     pool.observed(name, { at, up: true, reason: null, latencyMs, instances, diskBytes });
   }
@@ -129,6 +141,7 @@ export function createPoller(options: PollerOptions): Poller {
     one.latencyMs = null;
     // It may come back as another version.
     one.version = null;
+    if (!isCurrent(name, one)) return;
     if (one.isBackend) pool.observed(name, { at, up: false, reason, latencyMs: null });
     else if (one.health.kind !== before) log.warn('front is down', { front: name, reason });
   }
@@ -144,7 +157,7 @@ export function createPoller(options: PollerOptions): Poller {
       );
       one.version = version;
       log.info('Orthanc answers', { orthanc: name, version });
-      if (one.isBackend)
+      if (one.isBackend && isCurrent(name, one))
         pool.observed(name, { at, up: true, reason: null, latencyMs: one.latencyMs, version });
     } catch (error) {
       log.debug('version not learnt', { orthanc: name, detail: troubleOf(error) });
@@ -223,6 +236,11 @@ export function createPoller(options: PollerOptions): Poller {
       const one = polled.get(name);
       if (one === undefined || one.underWay !== null || clock() - one.startedAt < leastBetweenMs) return;
       void run([name]);
+    },
+    follow(orthancs) {
+      for (const name of polled.keys()) if (!orthancs.has(name)) polled.delete(name);
+      const added = addAll(orthancs);
+      if (added.length > 0 && stopTimer !== null) void run(added);
     },
     states() {
       return new Map(

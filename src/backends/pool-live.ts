@@ -1,10 +1,10 @@
 import type { Logger } from 'winston';
-import type { BackendLedger, BackendLoad } from '../ledger/ledger.ts';
+import type { BackendLedger, BackendLoad, BackendSetting } from '../ledger/ledger.ts';
 import type { Clock, EpochMs } from '../study.ts';
 import type { BackendConfig } from '../topology/topology.ts';
 import { type Arrivals, nothing, type Reserved } from './arrivals.ts';
 import { afterFailure } from './backoff.ts';
-import { healthReason, observe } from './health.ts';
+import { healthReason, observe, unheard } from './health.ts';
 import type { Learning } from './learning.ts';
 import {
   breakerOf,
@@ -38,7 +38,12 @@ export interface PoolOptions {
 }
 
 export interface LivePool extends BackendPool {
-  /** What may be changed while it runs: weight, lanes and disk, of those backends that it has. */
+  /**
+   * The topology as it is now. What came is found out about from nothing, but for what an operator once said of it; so is what moved to
+   * another address. What left may be named still, by transfers that are just ending; that changes nothing.
+   *
+   * @throws LedgerError, and then nothing was changed
+   */
   configure(backends: readonly BackendConfig[]): void;
   /** Ends the timers of back-offs. The pool may still be read. */
   close(): void;
@@ -66,8 +71,11 @@ export function createPool(options: PoolOptions): LivePool {
     options.backends.map((config) => [config.name, newMember(config, settings.get(config.name), madeAt)]),
   );
 
+  /** Those that left the topology: lanes of theirs may be busy still, also when they come again. */
+  const left = new Map<string, { readonly one: Member; readonly at: EpochMs }>();
+
   function member(name: string): Member {
-    const found = members.get(name);
+    const found = members.get(name) ?? left.get(name)?.one;
     if (found === undefined) throw new RangeError(`there is no backend ${name} in the topology`);
     return found;
   }
@@ -117,6 +125,28 @@ export function createPool(options: PoolOptions): LivePool {
     });
   }
 
+  /** A backend that the topology has not had a moment ago. */
+  function comeBack(config: BackendConfig, setting: BackendSetting | undefined, now: EpochMs): Member {
+    const fresh = newMember(config, setting, now);
+    const known = left.get(config.name)?.one;
+    left.delete(config.name);
+    // Transfers that were begun before it left end with this one.
+    return known === undefined ? fresh : { ...fresh, busyLanes: known.busyLanes, underWay: known.underWay };
+  }
+
+  /** Nothing of what was seen of it tells anything any more. */
+  function forgetWhatItWas(one: Member, now: EpochMs): void {
+    endBackOff(one);
+    one.endSlowTimer?.();
+    one.endSlowTimer = null;
+    one.slowUntil = 0;
+    one.health = unheard(now);
+    one.version = null;
+    one.latencyMs = null;
+    one.instances = null;
+    one.diskBytes = null;
+  }
+
   return {
     names: () => [...members.keys()],
 
@@ -131,6 +161,8 @@ export function createPool(options: PoolOptions): LivePool {
     },
 
     health: (name) => members.get(name)?.health.kind ?? null,
+
+    publicUrl: (name) => members.get(name)?.config.publicUrl ?? null,
 
     candidates() {
       const now = clock();
@@ -166,8 +198,8 @@ export function createPool(options: PoolOptions): LivePool {
 
     outSince(name) {
       const one = members.get(name);
-      if (one === undefined) return { since: madeAt, reason: `${name} is not in the topology any more` };
-      return outOf(one);
+      if (one !== undefined) return outOf(one);
+      return { since: left.get(name)?.at ?? madeAt, reason: `${name} is not in the topology any more` };
     },
 
     breaker(name) {
@@ -184,7 +216,8 @@ export function createPool(options: PoolOptions): LivePool {
     },
 
     setOperator(name, change, now) {
-      const one = member(name);
+      const one = members.get(name);
+      if (one === undefined) throw new RangeError(`there is no backend ${name} in the topology`);
       const { weight } = change;
       if (typeof weight === 'number' && !(Number.isFinite(weight) && weight >= 0)) {
         throw new RangeError(`weight must be a number from 0, not ${weight}`);
@@ -204,6 +237,7 @@ export function createPool(options: PoolOptions): LivePool {
 
     observed(name, observation) {
       const one = member(name);
+      if (!members.has(name)) return;
       const before = one.health;
       one.health = observe(before, observation, options.downAfter);
       if (observation.up) {
@@ -272,6 +306,7 @@ export function createPool(options: PoolOptions): LivePool {
 
     transferFailed(name, code, detail, now) {
       const one = member(name);
+      if (!members.has(name)) return now;
       one.failingSince ??= now;
       one.backOff = afterFailure(one.backOff, { code, detail, now }, random);
       watchBackOff(one, now);
@@ -284,14 +319,30 @@ export function createPool(options: PoolOptions): LivePool {
     },
 
     configure(backends) {
-      for (const { name, weight, lanes, disk = null } of backends) {
-        const one = members.get(name);
-        if (one === undefined) continue;
-        const { config } = one;
-        if (config.weight === weight && config.lanes === lanes && config.disk === disk) continue;
-        one.config = { ...config, weight, lanes, disk };
-        notify(name);
+      const now = clock();
+      // What operators said of those that come. First: the ledger may fail, and then nothing must have been changed.
+      const isNew = backends.some(({ name }) => !members.has(name));
+      const said = new Map((isNew ? ledger.backendSettings() : []).map((one) => [one.backend, one]));
+      const before = new Map(members);
+      const changed = new Set<string>();
+      members.clear();
+      for (const config of backends) {
+        const { name } = config;
+        const known = before.get(name);
+        const one = known ?? comeBack(config, said.get(name), now);
+        members.set(name, one);
+        if (known === undefined || !isSameConfig(known.config, config)) changed.add(name);
+        if (known !== undefined && known.config.url !== config.url) forgetWhatItWas(one, now);
+        one.config = config;
       }
+      for (const [name, one] of before) {
+        if (members.has(name)) continue;
+        forgetWhatItWas(one, now);
+        left.set(name, { one, at: now });
+        changed.add(name);
+      }
+      // Not before all are in their places: who listens may look at any of them.
+      for (const name of changed) notify(name);
     },
 
     onChange(listener) {
@@ -312,4 +363,16 @@ export function createPool(options: PoolOptions): LivePool {
       }
     },
   };
+}
+
+function isSameConfig(one: BackendConfig, other: BackendConfig): boolean {
+  return (
+    one.url === other.url &&
+    one.publicUrl === other.publicUrl &&
+    one.username === other.username &&
+    one.password === other.password &&
+    one.weight === other.weight &&
+    one.lanes === other.lanes &&
+    (one.disk ?? null) === (other.disk ?? null)
+  );
 }

@@ -45,6 +45,8 @@ export interface BackendPool {
   statuses(): readonly BackendStatus[];
   /** From memory, for those who ask often. Null: the name is not in the topology. */
   health(name: string): Health | null;
+  /** How a browser reaches it, from memory; null: the name is not in the topology. */
+  publicUrl(name: string): string | null;
   /** Fresh copies for a policy; one ledger query for all. */
   candidates(): readonly Candidate[];
   sendable(name: string, now: EpochMs): Sendable;

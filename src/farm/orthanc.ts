@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path';
 import { hookScript, orthancConfigFile } from '../generate/generate.ts';
+import { peerUrl } from '../topology/peer.ts';
 import type { FrontConfig, OrthancConfig, Topology } from '../topology/topology.ts';
 import { farmVariable } from '../topology/variables.ts';
 import type { Home } from './home.ts';
@@ -26,7 +27,7 @@ export function frontProgram(front: FrontConfig, setting: OrthancSetting): Progr
   const { topology, home, generatedRoot, hookToken } = setting;
   const peers = topology.backends.flatMap((backend) => [
     [backend.passwordVariable, backend.password],
-    [`${farmVariable(backend.name)}_URL`, backend.url],
+    [`${farmVariable(backend.name)}_URL`, peerUrl(backend)],
   ]);
   return program(front, setting, frontGraceMs, {
     ...Object.fromEntries(peers),

@@ -1,4 +1,5 @@
-import type { FrontConfig, OrthancConfig, RunConfig, Topology } from '../topology/topology.ts';
+import { madeByKey, madeByUs, peerTimeoutSeconds, peerUrl } from '../topology/peer.ts';
+import type { BackendConfig, FrontConfig, OrthancConfig, RunConfig, Topology } from '../topology/topology.ts';
 import { farmVariable } from '../topology/variables.ts';
 
 /**
@@ -15,9 +16,6 @@ const generated = 'Made by "dde generate" from orthanc-config/topology.yaml: edi
 
 /** Lua's HttpPost takes its time limit from here: seconds for which a dead service may hold the thread of the hook. */
 const hookTimeoutSeconds = 2;
-
-/** The largest single instance that must get through at the slowest rate worth waiting for. */
-const largestInstanceBytes = 1e9;
 
 /** A front: receives from anybody, keeps nothing for long, sends to its peers. */
 export function frontJson(topology: Topology, front: FrontConfig, run: RunConfig): OrthancJson {
@@ -108,14 +106,13 @@ function httpThreads({ backends }: Topology): number {
   return 2 * backends.reduce((sum, backend) => sum + backend.lanes, 0) + 32;
 }
 
-function peer({ routing }: Topology, backend: OrthancConfig): OrthancJson {
-  const { baseMs, bytesPerSecond } = routing.transferTimeout;
-  const bytes = Math.max(routing.batch.bytes, largestInstanceBytes);
+function peer({ routing }: Topology, backend: BackendConfig): OrthancJson {
   return {
-    Url: `\${${farmVariable(backend.name)}_URL:-${backend.url}}`,
+    Url: `\${${farmVariable(backend.name)}_URL:-${peerUrl(backend)}}`,
     Username: backend.username,
     Password: password(backend),
-    // For one instance. Longer than the service waits for most transfers, never shorter than the largest one needs.
-    Timeout: Math.ceil(baseMs / 1000 + bytes / bytesPerSecond),
+    Timeout: peerTimeoutSeconds(routing),
+    // By this the service knows, when the backend has left the topology, that the peer is not somebody else's.
+    [madeByKey]: madeByUs,
   };
 }

@@ -32,6 +32,8 @@ export interface AdmissionState {
 export interface Admission {
   /** Of a front; one that nobody has said anything of is open. */
   state(front: string): AdmissionState;
+  /** Free space of the disks a front writes to, as it last said; null: it has not said. */
+  freeBytes(front: string): number | null;
   /** What a front says of its own limit. */
   reported(report: AdmissionReport): void;
   /** Free space a front has found. */
@@ -88,7 +90,8 @@ interface FrontDoor {
   /** Of which start of the front, and how many it had refused by then. */
   startedAt: number | null;
   refused: number;
-  /** When the free space shown was read. */
+  /** The free space shown, and when it was read. */
+  freeBytes: number | null;
   freeAt: number;
 }
 
@@ -100,7 +103,14 @@ export function createAdmission(deps: AdmissionDeps): Admission {
   const { limits, clock, log, metrics } = deps;
   const doors = new Map<string, FrontDoor>();
   for (const front of deps.fronts.keys()) {
-    doors.set(front, { state: opened(clock()), diskFull: null, startedAt: null, refused: 0, freeAt: 0 });
+    doors.set(front, {
+      state: opened(clock()),
+      diskFull: null,
+      startedAt: null,
+      refused: 0,
+      freeBytes: null,
+      freeAt: 0,
+    });
     metrics.frontTakesImages.set({ front }, 1);
     metrics.frontRefusedImages.inc({ front }, 0);
   }
@@ -129,6 +139,7 @@ export function createAdmission(deps: AdmissionDeps): Admission {
     if (door === undefined || freeBytes === null || freeAt === null) return;
     if (freeAt < door.freeAt && door.freeAt - freeAt < 3600) return;
     door.freeAt = freeAt;
+    door.freeBytes = freeBytes;
     metrics.frontFreeBytes.set({ front }, freeBytes);
   }
 
@@ -159,6 +170,7 @@ export function createAdmission(deps: AdmissionDeps): Admission {
 
   return {
     state: (front) => doors.get(front)?.state ?? opened(clock()),
+    freeBytes: (front) => doors.get(front)?.freeBytes ?? null,
     reported(report) {
       const { front, open, reason, refused, startedAt } = report;
       const door = doors.get(front);

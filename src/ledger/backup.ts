@@ -13,10 +13,10 @@ import {
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import BetterSqlite3 from 'better-sqlite3';
+import { syncFolder } from '../sync-folder.ts';
 import { toLedgerError } from './errors.ts';
 import { LedgerError } from './ledger.ts';
 import { backupMark, backupMarkAt } from './recovery-inspect.ts';
-import { syncFolder } from './sync-folder.ts';
 
 /** A copy must not take the last of a disk on which the ledger itself may stand: without it no study is placed. */
 const reserveBytes = 64 * 1024 * 1024;

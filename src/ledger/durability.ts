@@ -1,9 +1,9 @@
 import { closeSync, fdatasync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
+import { syncFolder } from '../sync-folder.ts';
 import { toLedgerError } from './errors.ts';
 import { LedgerError } from './ledger.ts';
-import { syncFolder } from './sync-folder.ts';
 
 const fdatasyncOf = promisify(fdatasync);
 

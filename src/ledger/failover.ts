@@ -17,6 +17,12 @@ export const failoverSql = {
     SELECT ${boundColumns}
     FROM studies s INDEXED BY studies_held CROSS JOIN assignments a ON a.study = s.id AND a.ended_at IS NULL
     WHERE s.held > 0 AND a.backend = @backend ORDER BY s.first_seen_at, s.id`,
+  /** A person asks for it once in a while; all states but `removed` are short of millions only while something is wrong. */
+  unfinishedOn: `
+    SELECT count(DISTINCT s.id) AS studies, count(DISTINCT CASE WHEN s.quarantined > 0 THEN s.id END) AS quarantined
+    FROM studies s INDEXED BY studies_state CROSS JOIN assignments a ON a.study = s.id AND a.ended_at IS NULL
+    WHERE s.state IN ('quarantined', 'received', 'sending', 'assigned', 'verified')
+      AND s.held + s.removing + s.quarantined > 0 AND a.backend = @backend`,
   refusedStudies: `
     SELECT DISTINCT ${boundColumns}
     FROM refusals x CROSS JOIN deliveries y ON y.instance = x.instance AND y.backend = x.backend
@@ -62,12 +68,13 @@ interface EndedFormer {
 
 type Part = Pick<
   FailoverLedger,
-  'bound' | 'refusedStudies' | 'rebind' | 'adopt' | 'noteFormer' | 'quarantineRefused'
+  'bound' | 'unfinishedOn' | 'refusedStudies' | 'rebind' | 'adopt' | 'noteFormer' | 'quarantineRefused'
 >;
 
 /** The part that binds studies anew. */
 export function createFailoverPart(connection: Connection): Part {
   const bound = connection.prepare<BoundRow>(failoverSql.bound);
+  const unfinishedOn = connection.prepare<{ studies: number; quarantined: number }>(failoverSql.unfinishedOn);
   const refusedStudies = connection.prepare<BoundRow>(failoverSql.refusedStudies);
   const studyId = connection.prepare<{ id: number }>(failoverSql.studyId);
   const currentOf = connection.prepare<AssignmentRow>(failoverSql.current);
@@ -102,6 +109,8 @@ export function createFailoverPart(connection: Connection): Part {
 
   return {
     bound: (backend) => connection.read(() => bound.all({ backend }).map(toBound)),
+    unfinishedOn: (backend) =>
+      connection.read(() => unfinishedOn.get({ backend }) ?? { studies: 0, quarantined: 0 }),
     refusedStudies: () => connection.read(() => refusedStudies.all().map(toBound)),
 
     rebind: ({ expectedEpoch, clean, ...decision }): Assignment | null =>

@@ -19,8 +19,10 @@ import type {
   Transfer,
 } from '../study.ts';
 import type { AccountLedger } from './accounts.ts';
+import type { JournalLedger } from './journal.ts';
 import type { LearningLedger } from './learning.ts';
 import type { ShadowLedger } from './shadow.ts';
+import type { TimelineLedger } from './timeline.ts';
 
 /**
  * The ledger: the only place with SQL. Every call is synchronous and one transaction; nothing awaits inside one.
@@ -43,6 +45,8 @@ export interface Ledger
     HistoryLedger,
     LearningLedger,
     ShadowLedger,
+    JournalLedger,
+    TimelineLedger,
     ViewLedger {
   /** Resolves when everything committed so far has reached the disk. Calls that overlap share one fsync. */
   durable(): Promise<void>;
@@ -193,6 +197,7 @@ export interface TransferLedger {
   removalFailed(front: string, orthancIds: readonly string[], now: EpochMs): void;
 }
 
+export type { JournalEntry, JournalFilter, JournalLedger, JournalPosition } from './journal.ts';
 export type { KeptServiceModel, LearningLedger, StudySoFar } from './learning.ts';
 
 export interface BackendSetting {
@@ -237,6 +242,8 @@ export interface MoveProof {
 export interface FailoverLedger {
   /** Studies bound to this backend of which something is still held on a front, oldest first. */
   bound(backend: string): readonly BoundStudy[];
+  /** Studies bound to this backend that are not through: something of them stands on a front, of some of those in quarantine. */
+  unfinishedOn(backend: string): { readonly studies: number; readonly quarantined: number };
   /** Studies with an instance that their current backend refused (outcome `refused`) and that nothing was decided about since. */
   refusedStudies(): readonly BoundStudy[];
   /**
@@ -356,6 +363,21 @@ export interface LoadSample {
   readonly diskBytes: number | null;
 }
 
+/** What came and went since the sample before, and what waited at that moment. */
+export interface FarmSample {
+  readonly at: EpochMs;
+  /** How long was counted. */
+  readonly spanMs: number;
+  readonly inInstances: number;
+  readonly inBytes: number;
+  readonly outInstances: number;
+  readonly outBytes: number;
+  readonly waitingInstances: number;
+  /** 0: nothing waited. */
+  readonly oldestAgeMs: number;
+  readonly quarantined: number;
+}
+
 export type HistoryResolution = 'raw' | 'minute' | 'hour';
 
 export interface HistoryPoint {
@@ -378,6 +400,7 @@ export interface HistoryPoint {
 
 export interface HistoryLedger {
   addSamples(samples: readonly LoadSample[]): void;
+  addFarmSample(sample: FarmSample): void;
   /** Fills the minutes (and from those the hours) that have ended before `now`. Idempotent, and makes up for missed runs. */
   rollUp(now: EpochMs): void;
   /** Deletes what is older than its keeping time; studies, decisions and instances are never thinned. */
@@ -438,6 +461,8 @@ export interface QuarantinedInstance {
 }
 
 export interface StudyFilter {
+  /** The StudyInstanceUID begins with this. */
+  readonly uid?: string;
   readonly backend?: string;
   readonly state?: StudyState;
   readonly modality?: string;
@@ -475,8 +500,11 @@ export interface QueueView {
 
 export interface ViewLedger {
   study(studyUid: string): StudyView | null;
-  /** Newest news first. */
-  studies(filter: StudyFilter, page: { limit: number; cursor?: string }): Page<StudyView>;
+  /**
+   * Newest news first; by the beginning of a UID in the order of UIDs. `walk`: so many studies are looked at at most, where the
+   * filter leaves some out; fewer than `limit` may be given then, while there are more.
+   */
+  studies(filter: StudyFilter, page: { limit: number; cursor?: string; walk?: number }): Page<StudyView>;
   decisions(studyUid: string): readonly Decision[];
   events(studyUid: string): readonly StudyEvent[];
   addEvent(studyUid: string, event: StudyEvent): void;

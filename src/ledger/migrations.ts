@@ -6,6 +6,7 @@ import { serviceModels } from './migrations/0003-service-models.ts';
 import { shadow } from './migrations/0004-shadow.ts';
 import { transferSeconds } from './migrations/0005-transfer-seconds.ts';
 import { accounts } from './migrations/0006-accounts.ts';
+import { farmHistory } from './migrations/0007-farm-history.ts';
 
 /** Only ever appended to: what is published is in ledgers already, and is never changed. */
 export const migrations: readonly string[] = [
@@ -15,6 +16,7 @@ export const migrations: readonly string[] = [
   shadow,
   transferSeconds,
   accounts,
+  farmHistory,
 ];
 
 /** How many of the migrations a ledger has had; 0: it is new. @throws LedgerError `damaged`, or what SQLite says */

@@ -14,6 +14,7 @@ import { createFailoverPart } from './failover.ts';
 import { createFormerCopies } from './former-copies.ts';
 import { createHistory } from './history.ts';
 import { createIntake } from './intake.ts';
+import { createJournal } from './journal.ts';
 import { createLearningPart } from './learning.ts';
 import { type Ledger, LedgerError } from './ledger.ts';
 import { hasSchemaOf, migrate, migrations, versionOf } from './migrations.ts';
@@ -22,6 +23,7 @@ import { glanceAt } from './recovery-inspect.ts';
 import { markDamaged, stampOf } from './recovery-mark.ts';
 import { takeUpRestored } from './recovery-restored.ts';
 import { createShadowPart } from './shadow.ts';
+import { createTimeline } from './timeline.ts';
 import { createTransfers } from './transfers.ts';
 import { createViews } from './views.ts';
 
@@ -100,6 +102,8 @@ function compose(connection: Connection, file: string, options: LedgerOptions, i
     ...createLearningPart(connection),
     ...createShadowPart(connection),
     ...createViews(connection),
+    ...createJournal(connection),
+    ...createTimeline(connection),
   };
   const durability = new Durability(file, options.onDurabilityLost ?? (() => undefined));
   const checkpointer = new Checkpointer(

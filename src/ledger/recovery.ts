@@ -1,12 +1,12 @@
 import { existsSync, renameSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { EpochMs } from '../study.ts';
+import { syncFolder } from '../sync-folder.ts';
 import { type Ledger, LedgerError } from './ledger.ts';
 import { type LedgerOptions, openLedger } from './open.ts';
 import { glanceAt } from './recovery-inspect.ts';
 import { forgetMark, type Mark, markDamaged, readMark } from './recovery-mark.ts';
 import { salvage } from './recovery-salvage.ts';
-import { syncFolder } from './sync-folder.ts';
 
 export interface Recovered {
   readonly ledger: Ledger;

@@ -140,12 +140,8 @@ export function createViews(connection: Connection): ViewLedger {
 
     studies: (filter, page) =>
       connection.read(() => {
-        const rows = studies.page(filter, page);
-        const last = rows[page.limit - 1];
-        return {
-          items: rows.slice(0, page.limit).map(toView),
-          next: rows.length > page.limit && last !== undefined ? cursorOf(last.lastNewsAt, last.id) : null,
-        };
+        const { rows, next } = studies.page(filter, page);
+        return { items: rows.map(toView), next };
       }),
 
     decisions: (studyUid) =>

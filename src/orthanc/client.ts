@@ -34,6 +34,8 @@ import { Turns } from './turns.ts';
 
 /** Resources asked for in one call: about half a megabyte of answer, and never long on Orthanc's index. */
 const BATCH = 500;
+/** Studies of one accession number: more are a mistake of whoever gave the numbers. */
+const mostFound = 100;
 
 /**
  * The client of one Orthanc. `url` without trailing slash; `requestTimeoutMs` is the limit of calls that say none of their own. `turns`:
@@ -225,6 +227,20 @@ class OrthancClient implements Orthanc {
     return studies
       .filter((study) => study.MainDicomTags.StudyInstanceUID === studyUid)
       .map((study) => study.ID);
+  }
+
+  async studiesOfAccession(accession: string, options?: CallOptions): Promise<readonly string[]> {
+    const body = {
+      Level: 'Study',
+      Query: { AccessionNumber: accession },
+      CaseSensitive: true,
+      Expand: true,
+      Limit: mostFound,
+    };
+    const request = { ...jsonRequest('/tools/find', body), repeatable: true };
+    // Of all that is answered only the UIDs are taken over.
+    const studies = await askFor(this.http, request, studiesAnswer, options);
+    return [...new Set(studies.map((study) => study.MainDicomTags.StudyInstanceUID))];
   }
 
   async studyInstanceIds(studyUid: string, options?: CallOptions): Promise<readonly string[]> {

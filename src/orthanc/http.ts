@@ -18,7 +18,7 @@ export interface OrthancAccess {
 }
 
 export interface HttpRequest {
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly path: string;
   readonly body?: string | Buffer | Readable;
   readonly contentType?: string;

@@ -64,7 +64,9 @@ export interface CallOptions {
 /** Of a file on its Orthanc's disk: `damaged` when it is missing, cut off, or has another MD5 than was recorded; `absent`: not held. */
 export type FileState = 'intact' | 'damaged' | 'absent';
 
-export type UploadStatus = 'Success' | 'AlreadyStored';
+/** `FilteredOut`: a script of that Orthanc's has dropped it. */
+export const uploadStatuses = ['Success', 'AlreadyStored', 'FilteredOut'] as const;
+export type UploadStatus = (typeof uploadStatuses)[number];
 
 /** The file of an instance. */
 export interface HeldFile {
@@ -110,6 +112,11 @@ export interface Orthanc {
   studyInstances(studyUid: string, options?: CallOptions): Promise<number>;
   /** Its own ids of the study, for links: several when several patients share the UID, [] when it does not know it. */
   studyIds(studyUid: string, options?: CallOptions): Promise<readonly string[]>;
+  /**
+   * StudyInstanceUIDs of the studies it holds under this accession number, a hundred at most. It must have no "*", "?" and "\\" in it,
+   * which Orthanc takes for more than one number.
+   */
+  studiesOfAccession(accession: string, options?: CallOptions): Promise<readonly string[]>;
   /** Ids of the study's instances it holds; [] when it does not know it. From the index, not expanded. */
   studyInstanceIds(studyUid: string, options?: CallOptions): Promise<readonly string[]>;
   /** StudyInstanceUIDs of all studies it holds, in batches as they are read. */

@@ -8,7 +8,8 @@ export interface Change {
   readonly isLive: boolean;
 }
 
-const live = /^(routing\.(policy|order|shadow)|backends\.[^.]+\.(weight|lanes|disk))$/;
+const live =
+  /^(routing\.(policy|order|shadow)|backends\.[^.]+\.(url|peerUrl|publicUrl|username|password|passwordDefault|weight|lanes|disk))$/;
 
 /** What differs between two topologies, in the order of their keys. Fronts and backends are told apart by their names. */
 export function changesBetween(before: Topology, after: Topology): readonly Change[] {
@@ -31,7 +32,12 @@ export function shortened(changes: readonly Change[], before: Topology, after: T
   const now = names(after);
   const whole = [...new Set([...old, ...now])].filter((name) => old.has(name) !== now.has(name));
   const isBelow = (path: string): boolean => whole.some((name) => path.startsWith(`${name}.`));
-  return [...whole.map((path) => ({ path, isLive: false })), ...changes.filter(({ path }) => !isBelow(path))];
+  // A front is where studies come from: its rooms are built at the start.
+  const isLive = (path: string): boolean => path.startsWith('backends.');
+  return [
+    ...whole.map((path) => ({ path, isLive: isLive(path) })),
+    ...changes.filter(({ path }) => !isBelow(path)),
+  ];
 }
 
 function leavesOf(topology: Topology): ReadonlyMap<string, unknown> {

@@ -20,6 +20,8 @@ export interface ServiceConfig {
   readonly port: number;
   /** How the fronts reach the service, no trailing slash. */
   readonly url: string;
+  /** Whether studies may be looked for by accession number, which the backends are asked for. Absent: no. */
+  readonly accessionSearch?: boolean;
   /** Present: it serves HTTPS, and without TLS only what fronts and probes on its own machine ask. */
   readonly tls?: TlsConfig;
 }
@@ -36,7 +38,7 @@ export interface TlsConfig {
 /** What fronts and backends have in common: one Orthanc. */
 export interface OrthancConfig {
   readonly name: string;
-  /** How the service reaches it (and, for a backend, how the fronts do); no trailing slash. */
+  /** How the service reaches it; no trailing slash. */
   readonly url: string;
   /** How a person's browser reaches it; no trailing slash. */
   readonly publicUrl: string;
@@ -62,6 +64,8 @@ export interface FrontConfig extends OrthancConfig {
 }
 
 export interface BackendConfig extends OrthancConfig {
+  /** How the fronts reach it, where that is another address than the service's; null or absent: it is not. */
+  readonly peerUrl?: string | null;
   /** 1 = 100 %. */
   readonly weight: number;
   /** Transfers at a time. */

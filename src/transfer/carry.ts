@@ -5,11 +5,12 @@ import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { type HeldFile, type Orthanc, OrthancError } from '../orthanc/orthanc.ts';
 import type { Assignment, Clock, ConflictPolicy, Delivery, DeliveryOutcome, Transfer } from '../study.ts';
-import { createConclusion } from './conclude.ts';
+import { type ConclusionDeps, createConclusion } from './conclude.ts';
 import { type Conflicts, createConflicts } from './conflict.ts';
 import { type Ending, endingOf } from './ending.ts';
 import type { FrontRest } from './front-rest.ts';
 import { backendFailure, frontFailure, isAlike, judge, type Md5s, nextTry, retry } from './outcome.ts';
+import type { Peers } from './peers.ts';
 import { RefusalCount } from './refusals.ts';
 import { createSend, type Trouble } from './send.ts';
 import { createSingledOut } from './singled-out.ts';
@@ -21,6 +22,8 @@ export interface CarryDeps {
   readonly frontRest: FrontRest;
   readonly fronts: ReadonlyMap<string, Orthanc>;
   readonly backends: ReadonlyMap<string, Orthanc>;
+  /** Whether a front's peer leads to the backend it is named after; without it that is taken for granted. */
+  readonly peers?: Pick<Peers, 'misled'>;
   readonly conflict: ConflictPolicy;
   readonly transferTimeout: { readonly baseMs: number; readonly bytesPerSecond: number };
   /** Nothing moved for so long (and the time of the largest instance): given up. */
@@ -33,6 +36,7 @@ export interface CarryDeps {
   readonly metrics: Metrics;
   /** A backend failed a transfer: somebody may want to look at its health now. */
   readonly onBackendTrouble: (backend: string) => void;
+  readonly onCarried?: NonNullable<ConclusionDeps['onCarried']>;
 }
 
 /** What has become of a transfer so far. */
@@ -93,13 +97,15 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
     const front = need(deps.fronts, transfer.front);
     const backend = need(deps.backends, transfer.backend);
     // Nothing is sent for an assignment that a power cut could still undo.
-    const [own] = await Promise.all([
+    const [own, misled] = await Promise.all([
       inTime(front, (limit) =>
         front.held(
           transfer.deliveries.map((d) => d.orthancId),
           { signal: AbortSignal.any([limit, signal]) },
         ),
       ),
+      // Beside the other questions, so that it takes no time of its own.
+      inTime(front, () => deps.peers?.misled(transfer.front, transfer.backend) ?? Promise.resolve(null)),
       ledger.durable(),
     ]);
     course.own = own;
@@ -115,6 +121,11 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
     // A study that was bound anew meanwhile must not be sent after: what arrives there now would be a stray.
     course.sent = [...(await compare(asked, true)), ...fresh].filter(stillBound(ledger));
     if (course.sent.length === 0) return;
+    if (misled !== null) {
+      course.sent = [];
+      course.trouble = { code: 'front-error', detail: misled };
+      return;
+    }
     const each = course.sent.map((d) => own.get(d.orthancId)?.bytes ?? d.bytes);
     course.sentBytes = each.reduce((sum, bytes) => sum + bytes, 0);
     const shipment = {

@@ -16,6 +16,10 @@ export interface ConclusionDeps {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly onBackendTrouble: (backend: string) => void;
+  /** A transfer moved so much, whether or not all of it was proven. */
+  readonly onCarried?: (
+    moved: Pick<Transfer, 'front' | 'backend'> & { readonly instances: number; readonly bytes: number },
+  ) => void;
 }
 
 /** A transfer that is over, each of its deliveries with an outcome. */
@@ -61,6 +65,8 @@ export function createConclusion(deps: ConclusionDeps): (ended: Ended) => void {
       },
       ended.outcomes,
     );
+    const { front, backend } = transfer;
+    deps.onCarried?.({ front, backend, instances: ended.sent.length, bytes: sentBytes });
     const seconds = Math.max(0, now - transfer.startedAt) / 1000;
     metrics.transferSeconds.observe({ backend: transfer.backend }, seconds);
     metrics.transfers.inc({ backend: transfer.backend, outcome: code });

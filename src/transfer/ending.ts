@@ -10,7 +10,7 @@ export interface Ending {
 }
 
 /**
- * Ends a transfer when the service stops (`stopping`), and when its backend goes down: a connection that hangs would hold a lane
+ * Ends a transfer when the service stops (`stopping`), and when its backend goes down, leaves, or moves: a connection that hangs would hold a lane
  * for minutes, and what it carried is asked for again in any case.
  */
 export function endingOf(
@@ -25,8 +25,12 @@ export function endingOf(
     controller.abort();
   };
   const stop = (): void => end('stopping');
+  let seen = pool.health(backend);
   const look = (): void => {
-    if (pool.health(backend) === 'down') end('backend-down');
+    const before = seen;
+    seen = pool.health(backend);
+    // Not heard of any more, after it had been: it left the topology, or is to be found at another address now.
+    if (seen === 'down' || (before === 'up' && seen !== 'up')) end('backend-down');
   };
   const forget = pool.onChange((name) => {
     if (name === backend) look();

@@ -49,12 +49,7 @@ export function createFailover(deps: FailoverDeps): Failover {
   const { ledger, pool, clock, log } = deps;
   const timers = deps.timers ?? realTimers;
   // One lookup for each backend: only the chosen one is asked, and one that hangs costs the full time once in a while.
-  const lookups = new Map(
-    [...deps.backends].map(([name, backend]) => [
-      name,
-      createLookup({ backends: new Map([[name, backend]]), timeoutMs: deps.lookupTimeoutMs, clock }),
-    ]),
-  );
+  const lookups = new Map<string, { readonly of: unknown; readonly ask: ReturnType<typeof createLookup> }>();
   const stopping = new Stop();
   const release: (() => void)[] = [];
   let running: Promise<void> | null = null;
@@ -169,7 +164,9 @@ export function createFailover(deps: FailoverDeps): Failover {
       const chosen = chooseNow(move);
       if (chosen === null) return;
       const { backend, request } = chosen;
-      const answer = await lookups.get(backend)?.(study.studyUid, stopping);
+      const answer = await lookupOn(backend)?.(study.studyUid, stopping);
+      // It left meanwhile, and would have to be left again.
+      if (pool.health(backend) === null) return;
       const assignment = ledger.rebind(withHolding(request, answer?.held.get(backend)));
       // Null: bound anew, or finished, meanwhile.
       if (assignment !== null) told(assignment, study.backend, request.reason);
@@ -182,6 +179,21 @@ export function createFailover(deps: FailoverDeps): Failover {
         detail: error.message,
       });
     }
+  }
+
+  /** Backends come and go, and one at another address is asked by another client. */
+  function lookupOn(name: string): ReturnType<typeof createLookup> | null {
+    const backend = deps.backends.get(name);
+    if (backend === undefined) return null;
+    const known = lookups.get(name);
+    if (known?.of === backend) return known.ask;
+    const ask = createLookup({
+      backends: new Map([[name, backend]]),
+      timeoutMs: deps.lookupTimeoutMs,
+      clock,
+    });
+    lookups.set(name, { of: backend, ask });
+    return ask;
   }
 
   function chooseNow(move: Move) {

@@ -139,7 +139,7 @@ describe('requests that are wrong', () => {
     ['its decisions', 'GET', '/api/v1/studies/1.2.3/decisions', 404, 'unknown-study'],
     ['a backend that is none', 'GET', '/api/v1/backends/orthanc9', 404, 'unknown-backend'],
     ['a path that is none', 'GET', '/api/v1/nothing', 404, 'unknown-path'],
-    ['another method', 'DELETE', '/api/v1/backends/orthanc1', 405, 'wrong-method'],
+    ['another method', 'DELETE', '/api/v1/totals', 405, 'wrong-method'],
     ['a foreign cursor', 'GET', '/api/v1/studies?cursor=abc', 400, 'invalid-request'],
     ['a foreign cursor of history', 'GET', '/api/v1/history?cursor=abc', 400, 'invalid-request'],
     ['a broken escape', 'GET', '/api/v1/studies/%E0%A4%A', 400, 'invalid-request'],
@@ -281,6 +281,9 @@ describe('uploads', () => {
       front: 'front',
     });
     await upload(instance.file);
+    // And again, while the front still has it: its script drops the same image, as it does for a modality that sends twice.
+    const again = await upload(instance.file);
+    expect(await again.json()).toMatchObject({ status: 'AlreadyStored', front: 'front' });
     await frontsEmpty(farm);
   });
 

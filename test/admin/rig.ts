@@ -3,21 +3,30 @@ import express from 'express';
 import { onTestFinished } from 'vitest';
 import type { z } from 'zod';
 import { createAccounts } from '../../src/admin/accounts.ts';
-import { createAdmin } from '../../src/admin/admin.ts';
+import { type AdminDeps, createAdmin } from '../../src/admin/admin.ts';
+import { createFlow, type Flow } from '../../src/backends/flow.ts';
 import { policyNamed } from '../../src/decision/policies.ts';
 import { silentLogger } from '../../src/log.ts';
 import { createMetrics } from '../../src/metrics.ts';
-import type { Topology } from '../../src/topology/topology.ts';
 import type { Expected } from '../../src/transfer/choose-anew.ts';
 import { createEvacuator } from '../../src/transfer/evacuate.ts';
 import { createFailover } from '../../src/transfer/failover-live.ts';
 import { createHealer } from '../../src/transfer/heal.ts';
 import { createQuarantineDesk } from '../../src/transfer/quarantine.ts';
-import { backendConfig, type Rig, rig } from '../backends/rig.ts';
+import { type Rig, rig } from '../backends/rig.ts';
+import { rigTopology } from './topology.ts';
+
+export { rigTopology } from './topology.ts';
 
 const token = 'token-of-this-rig';
 
 export interface AdminRig extends Rig {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** What comes and goes, for the test to say. */
+  readonly flow: Flow;
+  /** Ends what goes on for as long as somebody listens, as the end of the service does. */
+  readonly ending: AbortController;
   /** Status and parsed body; the path is without `/api/v1`. */
   ask(method: string, path: string, body?: unknown): Promise<{ status: number; body: unknown }>;
   get<T>(path: string, schema: z.ZodType<T>): Promise<T>;
@@ -25,51 +34,23 @@ export interface AdminRig extends Rig {
   metrics(): Promise<string>;
 }
 
-const backends = ['orthanc1', 'orthanc2', 'orthanc3'].map((name) => backendConfig(name));
-
-const topology: Topology = {
-  file: 'topology.yaml',
-  service: { listen: '127.0.0.1', port: 0, url: 'http://127.0.0.1:0' },
-  fronts: [],
-  backends,
-  routing: {
-    policy: 'least-in-flight',
-    order: 'fifo',
-    shadow: null,
-    settleMs: 1000,
-    batch: { instances: 50, bytes: 64_000_000, gatherMs: 0 },
-    conflict: 'quarantine',
-    lookupTimeoutMs: 100,
-    requestTimeoutMs: 1000,
-    transferTimeout: { baseMs: 1000, bytesPerSecond: 1_000_000 },
-    rebindAfterMs: null,
-    healAfterMs: null,
-    stallMs: 1000,
-    reconcile: '*/5 * * * * *',
-    admission: {
-      maxBacklogBytes: null,
-      maxBacklogInstances: null,
-      maxBacklogAgeMs: null,
-      minFreeBytes: null,
-      resume: 0.8,
-    },
-  },
-  history: { sampleMs: 1000, downAfter: 2, keepRawMs: 1000, keepMinutesMs: 1000, keepHoursMs: 1000 },
-};
-
 /**
  * The admin API over a real ledger, a real pool of three backends that are up, and the real rooms, none of which is ticking: what is
  * seen is what the request did.
  * @param withRooms false: a service that was put together without them
+ * @param more what this service is given beside, or instead
  */
-export async function adminRig(withRooms = true): Promise<AdminRig> {
-  const base = await rig(backends);
+export async function adminRig(
+  withRooms = true,
+  more: (base: Rig) => Partial<AdminDeps> = () => ({}),
+): Promise<AdminRig> {
+  const base = await rig(rigTopology.backends);
   onTestFinished(() => base[Symbol.asyncDispose]());
   base.allUp();
   const { ledger, pool, time } = base;
   const common = { ledger, pool, clock: time.clock, log: silentLogger(), timers: time };
   const orthancs = { fronts: new Map(), backends: new Map() };
-  const { transferTimeout } = topology.routing;
+  const { transferTimeout } = rigTopology.routing;
   const policy = () => policyNamed('least-in-flight');
   const expected: Expected = ({ instances, bytes }) => ({ instances, bytes, arrivesIn: 0 });
   const nothing = (): void => undefined;
@@ -95,17 +76,22 @@ export async function adminRig(withRooms = true): Promise<AdminRig> {
     quarantine: createQuarantineDesk({ ...common, ...orthancs, transferTimeout, onRequeued: nothing }),
     reconcile: () => Promise.resolve(),
   };
+  const flow = createFlow(time.clock);
+  const ending = new AbortController();
   const app = express();
   app.use(
     createAdmin({
       ...common,
       ...orthancs,
       ...(withRooms ? rooms : {}),
-      topology,
       accounts: createAccounts({ ...common, fileToken: token }),
+      flow,
+      ending: ending.signal,
+      topology: rigTopology,
       version: '0.0.0',
       startedAt: time.clock(),
       registry: createMetrics().registry,
+      ...more(base),
     }),
   );
   const server = createServer(app);
@@ -123,6 +109,10 @@ export async function adminRig(withRooms = true): Promise<AdminRig> {
   };
   return {
     ...base,
+    url,
+    headers,
+    flow,
+    ending,
     ask,
     get: async (path, schema) => schema.parse((await ask('GET', path)).body),
     metrics: async () => await (await fetch(`${url}/metrics`, { headers })).text(),

@@ -83,3 +83,16 @@ test('figures that are no use are learnt anew instead of believed', async () => 
   expect(learning.model('a')).toEqual(prior);
   expect(Number.isFinite(Math.exp(-learning.model('b').logEfficiency))).toBe(true);
 });
+
+test('backends come and go: what was learnt of one is kept when it leaves, and is there when it comes again', async () => {
+  const { ledger } = await newLedger();
+  const learning = learningOn(ledger, manualTime());
+  teach(learning, 'b');
+  const learnt = learning.model('b');
+  learning.follow(['a', 'c']);
+  expect([learning.model('b'), learning.model('c')]).toEqual([prior, prior]);
+  teach(learning, 'c', 1);
+  expect(learning.model('c')).not.toEqual(prior);
+  learning.follow(['a', 'b']);
+  expect(learning.model('b')).toEqual(learnt);
+});

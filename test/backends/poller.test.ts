@@ -72,6 +72,24 @@ describe('the poller', () => {
     await poller.stop();
   });
 
+  test('follows who comes, goes and moves; an answer from where one was says nothing about where it is', async () => {
+    await using r = await rig([backendConfig('a'), backendConfig('b')]);
+    const late = Promise.withResolvers<LoadReading>();
+    const slow = { ...answering, load: () => late.promise };
+    const poller = pollerOf(r, { a: answering, b: slow, front: answering });
+    poller.start();
+    await until(() => r.pool.health('a') === 'up', { what: 'the first poll' });
+    const moved = { ...answering, load: () => Promise.reject(new Error('nobody is here')) };
+    r.pool.configure([backendConfig('b', { url: 'http://elsewhere:1' }), backendConfig('c')]);
+    poller.follow(new Map(Object.entries({ b: moved, c: answering, front: answering })));
+    await until(() => r.pool.health('c') === 'up', { what: 'the new one to be looked at, at once' });
+    late.resolve(reading);
+    await poller.pollAll();
+    expect(r.pool.health('b')).not.toBe('up');
+    expect([...poller.states().keys()].toSorted()).toEqual(['b', 'c', 'front']);
+    await poller.stop();
+  });
+
   test('polls by its timer; a look after a failed transfer is taken once a second at most; stop ends it all', async () => {
     await using r = await rig([backendConfig('a')]);
     let asked = 0;

@@ -272,4 +272,59 @@ describe('the pool', () => {
     r.pool.nothingToSend('a');
     expect(r.pool.candidates()[0]).toMatchObject({ instancesInFlight: 1, bytesInFlight: 1_000 });
   });
+
+  test('follows the topology: what comes is unheard of, what moved too, what stays is as it was', async () => {
+    await using r = await rig(two);
+    r.allUp();
+    r.pool.setOperator('b', { state: 'drain', weight: 3 }, r.time.clock());
+    const heard: string[] = [];
+    r.pool.onChange((name) => heard.push(name));
+    r.pool.configure([backendConfig('c'), ...two]);
+    expect(heard).toEqual(['c']);
+    expect(r.pool.names()).toEqual(['c', 'a', 'b']);
+    expect(r.pool.statuses()).toMatchObject([
+      { name: 'c', health: 'unknown', operator: 'ready' },
+      { name: 'a', health: 'up' },
+      { name: 'b', health: 'up', operator: 'drain', weight: 3 },
+    ]);
+    r.pool.configure([backendConfig('a', { url: 'http://elsewhere:1' }), backendConfig('b', { lanes: 9 })]);
+    expect(r.pool.statuses()).toMatchObject([
+      { name: 'a', health: 'unknown', url: 'http://elsewhere:1', weight: 1 },
+      { name: 'b', health: 'up', lanes: 9 },
+    ]);
+    expect(r.pool.candidates()).toHaveLength(2);
+    expect(r.pool.publicUrl('c')).toBeNull();
+  });
+
+  test('one that left is out since then, and transfers that were under way to it end without harm', async () => {
+    await using r = await rig(two);
+    r.allUp();
+    r.pool.laneTaken('a');
+    r.pool.laneTaken('a');
+    r.time.advance(60_000);
+    const at = r.time.clock();
+    r.pool.configure([backendConfig('b')]);
+    expect(r.pool.health('a')).toBeNull();
+    expect(r.pool.outSince('a')).toEqual({ since: at, reason: 'a is not in the topology any more' });
+    expect(r.pool.sendable('a', at)).toMatchObject({ ok: false });
+    expect(r.pool.freeLanes('a')).toBe(0);
+    r.pool.observed('a', { at, up: true, reason: null, latencyMs: 1 });
+    r.pool.transferFailed('a', 'backend-unreachable', 'gone', at);
+    r.pool.laneFreed('a');
+    expect(r.pool.names()).toEqual(['b']);
+    expect(() => r.pool.setOperator('a', { state: 'ready' }, at)).toThrow(RangeError);
+
+    // Back before the other one has ended: that holds a lane still, and nothing else is left of what was.
+    r.pool.configure(two);
+    expect(r.pool.status('a')).toMatchObject({
+      busyLanes: 1,
+      health: 'unknown',
+      lastFailure: null,
+      outSince: null,
+    });
+    r.pool.laneFreed('a');
+    expect(r.pool.status('a')).toMatchObject({ busyLanes: 0 });
+    r.pool.close();
+    expect(r.time.waiting).toBe(0);
+  });
 });

@@ -68,6 +68,7 @@ export function backendConfig(name: string, more: Partial<BackendConfig> = {}): 
 }
 
 export interface Rig extends AsyncDisposable {
+  readonly ledgerFile: string;
   readonly ledger: Ledger;
   readonly pool: LivePool;
   readonly time: ManualTime;
@@ -83,7 +84,8 @@ export async function rig(
   random: () => number = () => 0.5,
 ): Promise<Rig> {
   const folder = await tempDir('pool');
-  const ledger = openLedger(`${folder.path}/ledger.sqlite`);
+  const ledgerFile = `${folder.path}/ledger.sqlite`;
+  const ledger = openLedger(ledgerFile);
   const time = manualTime();
   const makePool = (): LivePool =>
     createPool({
@@ -97,6 +99,7 @@ export async function rig(
     });
   const pool = makePool();
   return {
+    ledgerFile,
     ledger,
     pool,
     time,

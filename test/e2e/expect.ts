@@ -5,7 +5,7 @@ import type { SyntheticInstance } from '../support/synthetic.ts';
 
 /** Every acknowledged instance on exactly one backend, every study on one; answers which. */
 export async function expectDelivered(
-  farm: Farm,
+  farm: Pick<Farm, 'backends'>,
   acknowledged: readonly SyntheticInstance[],
 ): Promise<ReadonlyMap<string, string>> {
   const { wrong, studyOn } = await accountFor(farm, acknowledged);

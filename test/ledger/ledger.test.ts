@@ -266,7 +266,7 @@ test('history rolls up the same however often, makes up for missed runs, and is 
     ]);
   }
   ledger.received(arrivalOf(1), 1);
-  ledger.decide(placing('b1'));
+  ledger.decide(placing('b1', { at: start }));
   concludeAll(ledger, claimed(ledger, 'b1', start + 1000), proven, start + 3000);
 
   const all = { from: 0, to: Number.MAX_SAFE_INTEGER, limit: 1000 };

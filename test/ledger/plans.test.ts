@@ -14,13 +14,16 @@ import { failoverSql } from '../../src/ledger/failover.ts';
 import { formerCopiesSql } from '../../src/ledger/former-copies.ts';
 import { historySql } from '../../src/ledger/history.ts';
 import { intakeSql } from '../../src/ledger/intake.ts';
+import { journalSql } from '../../src/ledger/journal.ts';
 import { learningSql } from '../../src/ledger/learning.ts';
 import { migrate } from '../../src/ledger/migrations.ts';
 import { openLedger } from '../../src/ledger/open.ts';
 import { quarantineSql } from '../../src/ledger/quarantine.ts';
 import { releasesSql } from '../../src/ledger/releases.ts';
+import { openSeries, seriesSql } from '../../src/ledger/series.ts';
 import { shadowSql } from '../../src/ledger/shadow.ts';
-import { filterNames, studiesSql } from '../../src/ledger/study-queries.ts';
+import { filterNames, studiesEndSql, studiesSql, studyUidSql } from '../../src/ledger/study-queries.ts';
+import { timelineSql } from '../../src/ledger/timeline.ts';
 import { readTrace, traceSql } from '../../src/ledger/trace.ts';
 import { transfersSql } from '../../src/ledger/transfers.ts';
 import { viewsSql } from '../../src/ledger/views.ts';
@@ -53,6 +56,7 @@ const indexes: Record<string, readonly string[]> = {
   unprove: ['instances_study'],
   beginRemoval: ['instances_study'],
   bound: ['studies_held', 'deliveries_study'],
+  unfinishedOn: ['studies_state'],
   refusedStudies: ['refusals_instance'],
   healable: ['former_copies_due'],
   lost: ['instances_study'],
@@ -61,6 +65,8 @@ const indexes: Record<string, readonly string[]> = {
   noteProvenMoved: ['sqlite_autoindex_instances_1'],
   formerOn: ['former_copies_backend'],
   auditTrail: ['audit_at'],
+  auditOfBefore: ['audit_target'],
+  eventsOfStudyBefore: ['events_study'],
   loads: ['deliveries_arrived'],
   queues: ['deliveries_arrived', 'deliveries_ready', 'deliveries_delayed'],
   quarantined: ['instances_quarantine'],
@@ -71,8 +77,14 @@ const indexes: Record<string, readonly string[]> = {
   rawOf: ['load_samples_orthanc', 'transfers_backend'],
   minutesOf: ['load_minutes_orthanc'],
   hoursOf: ['load_hours_orthanc'],
-  rollMinutes: ['transfers_ended'],
+  rollMinutes: ['transfers_ended', 'decisions_placing'],
   thinTransfers: ['transfers_ended'],
+  seriesLoadRaw: ['load_samples_orthanc'],
+  seriesLoadMinute: ['load_minutes_orthanc'],
+  seriesLoadHour: ['load_hours_orthanc'],
+  seriesOrthancsRaw: ['load_samples_orthanc'],
+  seriesTransfers: ['transfers_backend'],
+  seriesDecisions: ['decisions_placing'],
   news: ['studies_news'],
   finished: ['studies_state'],
   thinShadow: ['shadow_choices_at'],
@@ -103,7 +115,11 @@ const statements: [string, string][] = [
   quarantineSql,
   learningSql,
   shadowSql,
+  journalSql,
+  seriesSql,
   traceSql,
+  timelineSql,
+  { studyUid: studyUidSql },
 ].flatMap((part) => Object.entries(part));
 
 /** One row, a row a backend, or only what is under way: the only tables that may be walked whole. */
@@ -111,7 +127,7 @@ const smallTables =
   /^SCAN (b|backends|totals|roll_ups|j|json_each|value|evacuations|former_copies|service_models|tokens)\b/;
 /** Walks over an index that holds only the rows that are asked for, and over an intermediate result. */
 const rightScans =
-  /^SCAN (\S+ USING (COVERING )?INDEX (studies_unplaced|studies_settling|studies_held|refusals_instance|instances_unproven|instances_quarantine|deliveries_transfer)|p|\(subquery-\d+\)|json_each VIRTUAL TABLE.*|CONSTANT ROW|\d+ CONSTANT ROWS?|j VIRTUAL TABLE.*)/;
+  /^SCAN (\S+ USING (COVERING )?INDEX (studies_unplaced|studies_settling|studies_held|refusals_instance|instances_unproven|instances_quarantine|deliveries_transfer)|p|\(subquery-\d+\)|json_each VIRTUAL TABLE.*|names|CONSTANT ROW|\d+ CONSTANT ROWS?|j VIRTUAL TABLE.*)/;
 
 /** Pieces of SQL that were prepared while something was done. */
 async function preparedBy(work: () => Promise<void>): Promise<ReadonlySet<string>> {
@@ -154,6 +170,11 @@ test('every statement that a service prepares, and every one that reads a trace,
     ledger.studies({}, { limit: 1 });
     await ledger.close();
     readTrace(largeFile, { from: 0, to: 1 });
+    const series = openSeries(largeFile);
+    const now = Date.now();
+    for (const resolution of ['raw', 'minute', 'hour'] as const)
+      series.read({ from: now - 3_600_000, to: now, stepMs: 60_000, resolution });
+    series.close();
   });
   const known = new Set(statements.map(([, sql]) => sql));
   known.add(studiesSql(new Set()));
@@ -199,10 +220,16 @@ describe.each([
 
   test('a page of studies walks one index in its own order, whatever the filters', () => {
     for (let bits = 0; bits < 2 ** filterNames.length; bits += 1) {
-      const sql = studiesSql(new Set(filterNames.filter((_, index) => (bits >> index) % 2 === 1)));
-      const details = plan(sql);
-      expect(details.join(' | ')).not.toMatch(/TEMP B-TREE|SCAN s\b(?! USING INDEX)/);
-      expect(details[0]).toMatch(/USING INDEX studies_/);
+      const filters = new Set(filterNames.filter((_, index) => (bits >> index) % 2 === 1));
+      for (const sql of [studiesSql(filters), studiesEndSql(filters)]) {
+        const details = plan(sql);
+        expect(details.join(' | ')).not.toMatch(/TEMP B-TREE|SCAN s\b(?! USING (COVERING )?INDEX)/);
+        expect(details[0]).toMatch(
+          filters.has('uid')
+            ? /USING (COVERING )?INDEX sqlite_autoindex_studies_1/
+            : /USING (COVERING )?INDEX studies_/,
+        );
+      }
     }
   });
 });

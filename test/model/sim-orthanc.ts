@@ -122,6 +122,10 @@ export class SimOrthanc extends Server implements Orthanc {
     );
   }
 
+  studiesOfAccession(_accession: string, options?: CallOptions): Promise<readonly string[]> {
+    return this.ask('read', options, () => []);
+  }
+
   studyInstanceIds(studyUid: string, options?: CallOptions): Promise<readonly string[]> {
     return this.ask('read', options, () => {
       const found = this.#ofStudy(studyUid).map((one) => one.id);

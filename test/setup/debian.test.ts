@@ -87,6 +87,17 @@ test('an optional package is installed only for who asks for it', async () => {
   expect(ranAsRoot()).toContain('install --yes --no-install-recommends haproxy ');
 });
 
+test('a browser is brought for the tests, and no service is switched off for it', async () => {
+  await using dir = await tempDir('setup');
+  const { machine, ranAsRoot } = await machineWith(dir.path, orthancAndDcmtk, {
+    brings: ['chromium'],
+    also: ['chromium'],
+  });
+  await ensurePackages(machine);
+  expect(ranAsRoot()).toContain('install --yes --no-install-recommends chromium ');
+  expect(ranAsRoot()).not.toContain('systemctl');
+});
+
 test('the service of a package is switched off by who brought it, and no other service is', async () => {
   await using dir = await tempDir('setup');
   const { machine, ranAsRoot } = await machineWith(dir.path, orthancAndDcmtk, {

@@ -51,7 +51,12 @@ describe('the committed topology', () => {
   it('is the local farm', () => {
     const topology = loadTopology(committed, { DDE_FRONT_PASSWORD: 'generated' });
 
-    expect(topology.service).toEqual({ listen: '127.0.0.1', port: 3000, url: 'http://127.0.0.1:3000' });
+    expect(topology.service).toEqual({
+      listen: '127.0.0.1',
+      port: 3000,
+      url: 'http://127.0.0.1:3000',
+      accessionSearch: false,
+    });
     expect(topology.fronts).toMatchObject([
       { name: 'front', password: 'generated', run: { httpPort: 8032, dicomPort: 11113, aeTitle: 'DDE' } },
     ]);
@@ -87,7 +92,7 @@ describe('the committed topology', () => {
 it('fills in every default', () => {
   expect(parse(smallest)).toEqual({
     file: 'farm.yaml',
-    service: { listen: '127.0.0.1', port: 3000, url: 'http://127.0.0.1:3000' },
+    service: { listen: '127.0.0.1', port: 3000, url: 'http://127.0.0.1:3000', accessionSearch: false },
     fronts: [
       {
         name: 'front',
@@ -109,6 +114,7 @@ it('fills in every default', () => {
         username: 'orthanc',
         password: 'letmein',
         passwordVariable: 'DDE_ARCHIVE_PASSWORD',
+        peerUrl: null,
         passwordDefault: 'letmein',
         run: null,
         weight: 1,

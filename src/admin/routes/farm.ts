@@ -1,7 +1,7 @@
 import type { AdminDeps } from '../deps.ts';
 import { heldBack } from '../held.ts';
 import { defaultLimit, historyPage, resolutionFor } from '../paging.ts';
-import { explorerPage, presentBackend, presentHistory, presentQueue } from '../present.ts';
+import { presentBackend, presentFront, presentHistory, presentQueue } from '../present.ts';
 import { notHere, Problem } from '../problems.ts';
 import { type Route, route } from '../route.ts';
 import {
@@ -108,19 +108,9 @@ export function farmRoutes(
       handle: () => {
         const health = deps.frontHealth?.();
         return {
-          items: deps.topology.fronts.map(({ name, url, publicUrl }) => {
-            const seen = health?.get(name);
-            const admission = deps.admission?.(name);
-            return {
-              name,
-              url,
-              explorer: explorerPage(publicUrl),
-              health: seen?.health ?? 'unknown',
-              healthReason: seen?.reason ?? null,
-              takesImages: admission?.open ?? true,
-              refusing: admission?.reason ?? null,
-            };
-          }),
+          items: deps.topology.fronts.map((front) =>
+            presentFront(front, health?.get(front.name), deps.admission?.(front.name)),
+          ),
         };
       },
     }),

@@ -32,6 +32,7 @@ const patienceMs = 5_000;
 
 export function registerCheck(program: Command, context: CliContext): void {
   withServiceOptions(program.command('check'))
+    .summary('reach every Orthanc, say what is wrong with each')
     .description(
       'reach every Orthanc of the topology, and say what is wrong with each; exit code 1 when something is',
     )
@@ -115,7 +116,7 @@ function peerProblems(peers: readonly string[], { backends }: Topology): string[
   const other = peers.filter((name) => !names.has(name));
   return [
     ...(missing.length > 0
-      ? [`has no peer ${missing.join(', ')}; run "dde generate" and start it again`]
+      ? [`has no peer ${missing.join(', ')}; a running service makes it within seconds`]
       : []),
     ...(other.length > 0 ? [`has a peer that is no backend of the topology: ${other.join(', ')}`] : []),
   ];

@@ -4,11 +4,14 @@ import { registerAudit } from './audit.ts';
 import { registerBackends } from './backends.ts';
 import { registerBackup } from './backup.ts';
 import { registerCheck } from './check.ts';
+import { registerCompletion } from './completion.ts';
 import { registerEvacuate } from './evacuate.ts';
+import { registerEvents } from './events.ts';
 import { registerExplain } from './explain.ts';
 import { registerGenerate } from './generate.ts';
 import { registerHeal } from './heal.ts';
 import { registerHistory } from './history.ts';
+import { registerPolicy } from './policy.ts';
 import { registerQuarantine } from './quarantine.ts';
 import { registerQueue } from './queue.ts';
 import { registerRebind } from './rebind.ts';
@@ -30,6 +33,7 @@ export const commands: readonly ((program: Command, context: CliContext) => void
   registerExplain,
   registerSend,
   registerBackends,
+  registerPolicy,
   registerStudies,
   registerQueue,
   registerQuarantine,
@@ -39,10 +43,12 @@ export const commands: readonly ((program: Command, context: CliContext) => void
   registerShadow,
   registerReplay,
   registerHistory,
+  registerEvents,
   registerAudit,
   registerTokens,
   registerBackup,
   registerCheck,
   registerGenerate,
   registerSimulate,
+  registerCompletion,
 ];

@@ -1,30 +1,19 @@
 import { join, resolve } from 'node:path';
-import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type Ablation, ablationNamed, ablations, isAblation } from '../../decision/ablations.ts';
+import { type Command, Option } from 'commander';
+import { ablationNamed, ablations, isAblation } from '../../decision/ablations.ts';
 import { policyNamed } from '../../decision/policies.ts';
 import { LedgerError } from '../../ledger/ledger.ts';
 import { readTrace, type Trace } from '../../ledger/trace.ts';
+import { type ReplayReport, type ReplayRow, replay, type Span } from '../../simulate/replay/replay.ts';
+import { backendsOf, policiesFor, settingsOf } from '../../simulate/replay/set-up.ts';
 import { loadTopology } from '../../topology/load.ts';
 import { TopologyError } from '../../topology/problems.ts';
-import {
-  type PolicyName,
-  policyNames,
-  type QueueOrder,
-  queueOrders,
-  type Topology,
-} from '../../topology/topology.ts';
+import { policyNames, type QueueOrder, queueOrders, type Topology } from '../../topology/topology.ts';
 import { UserError } from '../../user-error.ts';
 import { counted, folded, localTime, size } from '../format.ts';
 import { ablationsHelp, oneOf, shortPolicy } from '../policies.ts';
 import type { CliContext } from '../program.ts';
-import {
-  policyOf,
-  type ReplayReport,
-  type ReplayRow,
-  replay,
-  type SetUp,
-  type Span,
-} from '../replay/replay.ts';
+import { momentOf } from '../times.ts';
 
 interface ReplayOptions {
   readonly ledger?: string;
@@ -36,17 +25,20 @@ interface ReplayOptions {
 }
 
 const dayMs = 86_400_000;
-/** What the topology has by default, for a ledger from a farm whose topology is not here. */
-const usualLanes = 2;
 
 export function registerReplay(program: Command, context: CliContext): void {
   program
     .command('replay')
+    .summary('what would have been with another policy')
     .description(
       'what would have been with another policy: the studies of a span of time from the ledger, on backends as they were then',
     )
-    .option('--from <time>', 'such as 2026-11-24T08:00:00Z; default: 24 hours before --to', timeOf)
-    .option('--to <time>', 'default: now', timeOf)
+    .option(
+      '--from <time>',
+      'such as 2026-11-24T08:00:00Z, or 2h: two hours ago; default: 24 hours before --to',
+      (text) => momentOf(text),
+    )
+    .option('--to <time>', 'default: now', (text) => momentOf(text))
     .option(
       '--policy <name...>',
       `which policies (default: expected-completion): ${policyNames.join(', ')}, or one of those below`,
@@ -62,15 +54,16 @@ export function registerReplay(program: Command, context: CliContext): void {
       'after',
       [
         '',
-        'Nothing is asked of the service, nothing is written. Backends are as their transfers were, minute by minute; lanes and',
-        'weights are those of the topology now. The row that replays what was tells how far the others are to be trusted.',
+        'Nothing is asked of the service, nothing is written. Backends are as their',
+        'transfers were, minute by minute; lanes and weights are those of the topology',
+        'now. The row that replays what was tells how far the others are to be trusted.',
         '',
-        `A policy may also be ${ablationsHelp};`,
-        'written expected-completion:no-late-binding, and shown as :no-late-binding.',
+        ablationsHelp,
         '',
         'Examples:',
         '  dde replay --policy expected-completion round-robin',
-        '  dde replay --from 2026-11-23T06:00:00Z --to 2026-11-23T18:00:00Z --ledger monday.sqlite',
+        '  dde replay --from 2026-11-23T06:00:00Z --to 2026-11-23T18:00:00Z',
+        '  dde replay --ledger monday.sqlite --order critical --json',
       ].join('\n'),
     )
     .action((options: ReplayOptions) => {
@@ -107,12 +100,6 @@ function iso({ from, to }: Span): { readonly from: string; readonly to: string }
   return { from: new Date(from).toISOString(), to: new Date(to).toISOString() };
 }
 
-function timeOf(text: string): number {
-  const at = Date.parse(text);
-  if (Number.isFinite(at)) return at;
-  throw new InvalidArgumentError('write it such as 2026-11-24T08:00:00Z');
-}
-
 /** @throws UserError with what a person can do */
 function read(file: string, span: Span): Trace {
   try {
@@ -135,38 +122,6 @@ function topologyOf(context: CliContext): Topology | null {
     );
     return null;
   }
-}
-
-/** The topology's and whatever else was sent to. */
-function backendsOf({ transfers }: Trace, topology: Topology | null): readonly SetUp[] {
-  const known = (topology?.backends ?? []).map(({ name, lanes, weight }) => ({ name, lanes, weight }));
-  const names = new Set(known.map(({ name }) => name));
-  const others = [...new Set(transfers.map(({ backend }) => backend))].filter((name) => !names.has(name));
-  // A topology of another farm: its backends were never sent to, and would be taken for idle ones.
-  const used = known.filter(({ name }) => transfers.some(({ backend }) => backend === name));
-  const own = used.length > 0 || others.length === 0 ? known : [];
-  return [...own, ...others.toSorted().map((name) => ({ name, lanes: usualLanes, weight: 1 }))];
-}
-
-function settingsOf({ routing }: Topology) {
-  const { batch, settleMs, stallMs, rebindAfterMs, transferTimeout } = routing;
-  return {
-    chunk: batch,
-    gatherSeconds: batch.gatherMs / 1000,
-    settleSeconds: settleMs / 1000,
-    stallSeconds: stallMs / 1000,
-    rebindAfterSeconds: rebindAfterMs === null ? Number.POSITIVE_INFINITY : rebindAfterMs / 1000,
-    timeout: { baseSeconds: transferTimeout.baseMs / 1000, bytesPerSecond: transferTimeout.bytesPerSecond },
-  };
-}
-
-/** The policy of that time comes first: it shows how well the replay meets what was. */
-function policiesFor(
-  { studies }: Trace,
-  asked: readonly (PolicyName | Ablation)[],
-): readonly (PolicyName | Ablation)[] {
-  const was = policyNames.find((name) => name === policyOf(studies));
-  return [...new Set([...(was === undefined ? [] : [was]), ...asked])];
 }
 
 function print(report: ReplayReport, span: Span, { out }: CliContext): void {
