@@ -1,6 +1,6 @@
-import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import express from 'express';
+import { createAccounts } from './admin/accounts.ts';
 import { createAdmin } from './admin/admin.ts';
 import { createArrivals } from './backends/arrivals.ts';
 import { createHousekeeping } from './backends/housekeeping.ts';
@@ -19,6 +19,7 @@ import { createReconciler } from './intake/reconciler.ts';
 import type { Ledger, LedgerError, ReceivedAnswer } from './ledger/ledger.ts';
 import { lockLedger } from './ledger/lock.ts';
 import { openOrBeginAnew } from './ledger/recovery.ts';
+import { listen } from './listen.ts';
 import type { Logger } from './log.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { createOrthanc } from './orthanc/client.ts';
@@ -347,6 +348,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
             clock,
             log,
           });
+    const accounts = createAccounts({ ledger, fileToken: options.adminToken, clock, log });
+    undo.push(() => accounts.stop());
 
     const app = express();
     app.disable('x-powered-by');
@@ -380,7 +383,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         topology,
         stateFolder: options.home,
         ledgerNotice: notice,
-        adminToken: options.adminToken,
+        accounts,
         clock,
         log,
         version: options.version,
@@ -403,13 +406,15 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         preview: (study) => dispatcher.preview(study, policy()),
       }),
     );
-    const server = createServer((req, res) => {
-      if (!hook(req, res)) app(req, res);
+    const listener = await listen({
+      service: topology.service,
+      serve: (req, res) => {
+        if (!hook(req, res)) app(req, res);
+      },
+      isForOwnMachine: ({ url = '' }) => /^\/(hook\/|livez$|readyz$)/.test(url),
+      log,
     });
-    // The hook keeps one connection; closing it under an announcement would cost that one a whole reconcile interval.
-    server.keepAliveTimeout = 75_000;
-    await listen(server, topology.service.listen, topology.service.port);
-    undo.push(() => close(server));
+    undo.push(() => listener.close());
 
     learning.start();
     peers.start();
@@ -417,6 +422,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     undo.push(() => poller.stop());
     admission.start();
     housekeeping.start();
+    accounts.start();
     dispatcher.start();
     settler.start();
     secondLook.start();
@@ -429,8 +435,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       log.error('first comparison with the fronts failed', { detail: String(error) });
     });
 
-    const bound = server.address();
-    const port = typeof bound === 'object' && bound !== null ? bound.port : topology.service.port;
+    const { port } = listener;
     log.info('service listens', { host: topology.service.listen, port, ledger: file });
     return {
       address: { host: topology.service.listen, port },
@@ -464,23 +469,4 @@ function accessOf({ name, url, username, password }: OrthancConfig, { routing }:
 
 function connectOne(config: OrthancConfig, topology: Topology, turns: Turns): Orthanc {
   return createOrthanc(accessOf(config, topology), turns);
-}
-
-function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
-}
-
-/** Lets requests under way finish, and closes idle connections, which would otherwise keep the server for their time-out. */
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeIdleConnections();
-    setTimeout(() => server.closeAllConnections(), 2000).unref();
-  });
 }

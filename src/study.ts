@@ -295,3 +295,19 @@ export interface AuditEntry {
   readonly target: string;
   readonly detail: string;
 }
+
+/** What a caller of the admin API may do; each may what those before it may. */
+export const roles = ['view', 'operate', 'admin'] as const;
+export type Role = (typeof roles)[number];
+
+/** Somebody's key to the admin API, as it is told: never the key itself. */
+export interface AccessToken {
+  readonly name: string;
+  readonly role: Role;
+  readonly createdAt: EpochMs;
+  /** Name of the token it was created with. */
+  readonly createdBy: string;
+  /** To the minute; null: never. */
+  readonly lastUsedAt: EpochMs | null;
+  readonly revokedAt: EpochMs | null;
+}

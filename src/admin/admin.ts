@@ -1,14 +1,15 @@
 import { fileURLToPath } from 'node:url';
 import express, { type Router } from 'express';
-import helmet from 'helmet';
+import { createAttempts } from './attempts.ts';
 import type { AdminDeps } from './deps.ts';
 import { createExplorerLinks } from './explorer.ts';
-import { requireLocalHost, requireToken } from './guard.ts';
+import { createAuthenticate, createGuard, requireLocalHost } from './guard.ts';
 import { livez, readyz } from './health.ts';
 import { metricsRoute } from './metrics.ts';
 import { openApi } from './openapi.ts';
 import { Problem, problemHandler } from './problems.ts';
-import { mount } from './route.ts';
+import { mount, mountOpen } from './route.ts';
+import { accountRoutes } from './routes/accounts.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { backupRoutes } from './routes/backup.ts';
 import { evacuationRoutes } from './routes/evacuation.ts';
@@ -20,21 +21,22 @@ import { shadowRoutes } from './routes/shadow.ts';
 import { steerRoutes } from './routes/steer.ts';
 import { studyRoutes } from './routes/studies.ts';
 import { topologyRoutes } from './routes/topology.ts';
+import { secureHeaders } from './secure-headers.ts';
 
 export type { AdminDeps } from './deps.ts';
 
 /**
  * Everything people, their scripts and their monitoring ask the service: `/api/v1`, `/openapi.json`, `/livez`, `/readyz`,
- * `/metrics`, and a page at `/`. The admin token is needed for all that says something about the farm; the page itself says
- * nothing, it asks the API with the token from its own address.
+ * `/metrics`, and a page at `/`. A token or a session is needed for all that says something about the farm; the page itself says
+ * nothing, it asks the API.
  *
  * Mount it after the hook: it answers every path it is asked.
- *
- * @throws Error when the admin token is empty
  */
 export function createAdmin(deps: AdminDeps): Router {
   const router = express.Router({ caseSensitive: true, strict: true });
+  const authenticate = createAuthenticate(deps.accounts, createAttempts());
   const routes = [
+    ...accountRoutes(deps, authenticate),
     ...studyRoutes(deps, createExplorerLinks(deps)),
     ...failoverRoutes(deps),
     ...farmRoutes(deps),
@@ -48,16 +50,16 @@ export function createAdmin(deps: AdminDeps): Router {
     ...instanceRoutes(deps),
   ];
   const description = JSON.stringify(openApi(routes, deps.version), null, 1);
-  const token = requireToken(deps.adminToken);
 
   router.get('/livez', livez(deps));
   router.get('/readyz', readyz(deps));
-  router.use(secureHeaders());
+  router.use(secureHeaders(deps.topology));
   router.use(requireLocalHost(deps.topology.service));
   router.get('/openapi.json', (_request, response) => {
     response.type('application/json').send(description);
   });
-  router.use(['/api', '/metrics'], token);
+  mountOpen(router, routes);
+  router.use(['/api', '/metrics'], createGuard(deps.accounts, authenticate));
   router.get('/metrics', metricsRoute(deps));
   mount(router, routes);
   router.use(
@@ -73,25 +75,4 @@ export function createAdmin(deps: AdminDeps): Router {
   });
   router.use(problemHandler(deps.log));
   return router;
-}
-
-/** Nothing from elsewhere, nothing inline, no framing. No HSTS: the service speaks HTTP, TLS is a proxy's. */
-function secureHeaders() {
-  return helmet({
-    strictTransportSecurity: false,
-    referrerPolicy: { policy: 'no-referrer' },
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: {
-        defaultSrc: ["'none'"],
-        scriptSrc: ["'self'"],
-        styleSrc: ["'self'"],
-        imgSrc: ["'self'", 'data:'],
-        connectSrc: ["'self'"],
-        baseUri: ["'none'"],
-        formAction: ["'none'"],
-        frameAncestors: ["'none'"],
-      },
-    },
-  });
 }

@@ -10,6 +10,7 @@ import type { Steer } from '../steer/steer.ts';
 import type { Clock, ConsideredBackend, EpochMs, Health } from '../study.ts';
 import type { Topology } from '../topology/topology.ts';
 import type { Evacuator, Failover, Healer, QuarantineDesk } from '../transfer/failover.ts';
+import type { Accounts } from './accounts.ts';
 
 /** What the admin rooms are given by the composition root. */
 export interface AdminDeps {
@@ -30,7 +31,7 @@ export interface AdminDeps {
   readonly stateFolder?: string;
   /** That the ledger is not the one of the time before, and why; null: it is. */
   readonly ledgerNotice?: string | null;
-  readonly adminToken: string;
+  readonly accounts: Accounts;
   readonly clock: Clock;
   readonly log: Logger;
   readonly version: string;

@@ -1,18 +1,18 @@
-import { isIP } from 'node:net';
-import type { RequestHandler, Response } from 'express';
-import { bearerMatches } from '../intake/token.ts';
+import { parseCookie } from 'cookie';
+import type { Request, RequestHandler, Response } from 'express';
+import { isLoopback } from '../loopback.ts';
+import { type Role, roles } from '../study.ts';
 import type { ServiceConfig } from '../topology/topology.ts';
+import type { Accounts, Caller } from './accounts.ts';
+import type { Attempts } from './attempts.ts';
 import { Problem } from './problems.ts';
 
-/** What a caller may do; each may what those before it may. */
-export const roles = ['view', 'operate', 'admin'] as const;
-export type Role = (typeof roles)[number];
+export { type Role, roles } from '../study.ts';
+export type { Caller } from './accounts.ts';
 
-/** Who asks, for the audit trail, and what they may. */
-export interface Caller {
-  readonly name: string;
-  readonly role: Role;
-}
+export const cookieName = 'dde_session';
+/** What a page must send with what changes something. No other site can have a browser send it without being asked first. */
+export const pageHeader = 'X-DDE-Request';
 
 /** The caller whom a request was let through for. */
 export function callerOf({ locals }: Response): Caller {
@@ -25,26 +25,111 @@ function isCaller(value: unknown): value is Caller {
   return typeof value === 'object' && value !== null && 'name' in value && 'role' in value;
 }
 
-/**
- * Lets through what carries `Authorization: Bearer <token>`.
- *
- * @throws Error when the token is empty: an empty token would let everybody in
- */
-export function requireToken(token: string): RequestHandler {
-  if (token.trim() === '') throw new Error('the admin token is empty');
-  return (request, response, next) => {
-    const header = request.headers.authorization;
-    if (bearerMatches(header, token)) {
-      response.locals['caller'] = { name: 'admin', role: 'admin' } satisfies Caller;
-      next();
-      return;
-    }
-    const detail =
-      header === undefined
-        ? 'Send the header "Authorization: Bearer <admin token>".'
-        : 'The admin token is not the right one.';
-    throw new Problem(401, 'unauthorized', 'The admin token is needed', detail);
+/** Finds out whose token this is. */
+export type Authenticate = (token: string, request: Request, response: Response) => Promise<Caller>;
+
+/** Everybody's token in one place: those in the ledger, and the one of the file, which must not be tried out. */
+export function createAuthenticate(accounts: Accounts, attempts: Attempts): Authenticate {
+  return async (token, request, response) => {
+    const known = accounts.ofMadeToken(token);
+    if (known !== null) return known;
+    const isGuess = !accounts.isMadeToken(token);
+    if (isGuess) await attempts.allow(request);
+    const caller = accounts.ofFileToken(token);
+    if (caller !== null) return caller;
+    if (isGuess) await attempts.failed(request, response);
+    throw unauthorized('This token is none of this service, or it was revoked.');
   };
+}
+
+/**
+ * Lets through what carries `Authorization: Bearer TOKEN`, or the cookie of a session; who it is stands in the response's locals
+ * afterwards. What a session changes must come from a page of this service: the browser adds the cookie by itself.
+ */
+export function createGuard(accounts: Accounts, authenticate: Authenticate): RequestHandler {
+  async function callerOfRequest(request: Request, response: Response): Promise<Caller> {
+    const header = request.headers.authorization;
+    if (header !== undefined) {
+      const token = /^Bearer +(\S+) *$/i.exec(header)?.[1];
+      if (token === undefined) throw unauthorized('Send the header "Authorization: Bearer TOKEN".');
+      return await authenticate(token, request, response);
+    }
+    const cookie = cookieOf(request);
+    if (cookie === null) {
+      throw unauthorized(
+        'Send the header "Authorization: Bearer TOKEN", or sign in by POST /api/v1/session.',
+      );
+    }
+    const caller = accounts.ofCookie(cookie);
+    if (caller === null) {
+      response.clearCookie(cookieName, cookieOptions(request));
+      throw unauthorized('The session is over: sign in again.');
+    }
+    if (request.method !== 'GET' && request.method !== 'HEAD') requireOwnPage(request);
+    return caller;
+  }
+
+  return async (request, response, next) => {
+    const caller = await callerOfRequest(request, response);
+    response.locals['caller'] = caller;
+    // What changes something is carried out to its end, whoever revokes what meanwhile: it stands in the audit trail.
+    if (request.method === 'GET') {
+      accounts.underWay.add(
+        accounts.keysOf(caller, caller.until === null ? null : cookieOf(request)),
+        response,
+      );
+    }
+    next();
+  };
+}
+
+export function cookieOf(request: Request): string | null {
+  return parseCookie(request.headers.cookie ?? '')[cookieName] ?? null;
+}
+
+/**
+ * No `Max-Age`: the service alone decides when a session is over, and the browser forgets the cookie when it is closed. `Secure` where
+ * the connection is.
+ */
+export function cookieOptions(request: Request) {
+  return { httpOnly: true, sameSite: 'strict', path: '/', secure: request.secure } as const;
+}
+
+function requireOwnPage(request: Request): void {
+  requireSameOrigin(request);
+  if (request.headers[pageHeader.toLowerCase()] === '1') return;
+  throw crossSite(`With a session, send the header "${pageHeader}: 1" with what changes something.`);
+}
+
+/** Browsers say where a request comes from; other programs do not. */
+export function requireSameOrigin({ headers }: Request): void {
+  const site = headers['sec-fetch-site'];
+  if (site === undefined || site === 'same-origin' || site === 'none') return;
+  throw crossSite('A page of another address may not do this.');
+}
+
+function crossSite(detail: string): Problem {
+  return new Problem(403, 'cross-site', 'This did not come from a page of this service', detail);
+}
+
+/** Stands before every route. @throws Problem `not-allowed` */
+export function requireRole(needed: Role): RequestHandler {
+  return (_request, response, next) => {
+    const { name, role } = callerOf(response);
+    if (roles.indexOf(role) < roles.indexOf(needed)) {
+      throw new Problem(
+        403,
+        'not-allowed',
+        'The role is too small for this',
+        `${name} has the role ${role}; this needs ${needed}.`,
+      );
+    }
+    next();
+  };
+}
+
+function unauthorized(detail: string): Problem {
+  return new Problem(401, 'unauthorized', 'A token or a session is needed', detail);
 }
 
 /**
@@ -71,12 +156,7 @@ export function requireLocalHost(service: ServiceConfig): RequestHandler {
 }
 
 /** Host name of a Host header, lower case, without port and brackets; null when it is none. */
-function hostnameOf(host: string): string | null {
+export function hostnameOf(host: string): string | null {
   const match = /^(?:\[([\da-f:.]+)\]|([^:[\]/@\s]+))(?::\d+)?$/i.exec(host);
   return (match?.[1] ?? match?.[2])?.toLowerCase() ?? null;
-}
-
-function isLoopback(host: string): boolean {
-  if (host === 'localhost' || host === '::1') return true;
-  return isIP(host) === 4 && host.startsWith('127.');
 }

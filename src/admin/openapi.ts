@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { cookieName, pageHeader } from './guard.ts';
 import type { Route } from './route.ts';
 import { problemAnswer } from './schemas.ts';
 
@@ -18,21 +19,50 @@ export function openApi(routes: readonly Route[], version: string): Record<strin
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: '/' }],
-    security: [{ token: [] }],
+    security: [{ token: [] }, { session: [] }],
     paths,
     components: {
-      securitySchemes: { token: { type: 'http', scheme: 'bearer' } },
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer', description: `A token. ${rolesInWords}` },
+        session: {
+          type: 'apiKey',
+          in: 'cookie',
+          name: cookieName,
+          description: `A session, begun by POST /api/v1/session; it has the role of its token. What changes something also needs the header ${pageHeader}: 1.`,
+        },
+      },
       schemas: { Problem: jsonSchema(problemAnswer, 'output') },
     },
   };
 }
 
+const rolesInWords =
+  'Its role is view (sees everything), operate (also does the daily work) or admin (also changes the farm itself, and who may use it); each may what those before it may.';
+
+/** Answers that every route has, beside its own. */
+function commonProblems({ role }: Route): Readonly<Record<number, string>> {
+  return {
+    400: 'The request is not valid',
+    401: role === null ? 'The token is none' : 'A token or a session is needed',
+    ...(role === null
+      ? { 403: '`cross-site`: it came from a page of another address' }
+      : {
+          403: `\`not-allowed\`: the role is smaller than ${role}. \`cross-site\`: with a session, it did not come from a page of this service`,
+        }),
+    429: 'Too many wrong tokens came from this address',
+  };
+}
+
 function operation(route: Route): Record<string, unknown> {
   const problem = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };
-  const problems = { 400: 'The request is not valid', 401: 'The admin token is needed', ...route.problems };
+  const problems = { ...commonProblems(route), ...route.problems };
   return {
     summary: route.summary,
-    'x-role': route.role,
+    description:
+      route.role === null
+        ? 'Needs no token.'
+        : `Needs the role ${route.role}${route.role === 'admin' ? '' : ' or a greater one'}.`,
+    ...(route.role === null ? { security: [] } : { 'x-role': route.role }),
     operationId: operationId(route),
     parameters: [...parameters(route.params, 'path'), ...parameters(route.query, 'query')],
     ...requestBody(route),

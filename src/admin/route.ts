@@ -1,6 +1,6 @@
 import express, { type Request, type RequestHandler, type Router } from 'express';
 import type { z } from 'zod';
-import { type Caller, callerOf, type Role } from './guard.ts';
+import { type Caller, callerOf, type Role, requireRole } from './guard.ts';
 import { invalid, Problem } from './problems.ts';
 
 export type Method = 'get' | 'patch' | 'post' | 'put' | 'delete';
@@ -44,7 +44,8 @@ export interface Route {
   readonly method: Method;
   readonly path: string;
   readonly summary: string;
-  readonly role: Role;
+  /** Who may; null: everybody, signed in or not. */
+  readonly role: Role | null;
   readonly params: z.ZodType | null;
   readonly query: z.ZodType | null;
   readonly body: z.ZodType | null;
@@ -58,7 +59,8 @@ export interface Route {
   readonly handlers: readonly RequestHandler[];
 }
 
-const json = express.json({ limit: '16kb', type: ['application/json', 'application/*+json'] });
+/** Parses a body of JSON; one of another media type is left alone. */
+export const json = express.json({ limit: '16kb', type: ['application/json', 'application/*+json'] });
 
 /** Makes a JSON route: checks path, query and body, calls `handle`, answers what it returns. */
 export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, A extends z.ZodType>(
@@ -110,9 +112,16 @@ export function defaultRole(method: Method): Role {
   return method === 'get' ? 'view' : 'operate';
 }
 
-/** Mounts routes, and answers 405 for their paths with another method. */
+/** Mounts the routes that are for everybody. Before the guard. */
+export function mountOpen(router: Router, routes: readonly Route[]): void {
+  for (const one of routes) if (one.role === null) router[one.method](one.path, ...one.handlers);
+}
+
+/** Mounts the others, each behind its role, and answers 405 for the paths of all with another method. After the guard. */
 export function mount(router: Router, routes: readonly Route[]): void {
-  for (const one of routes) router[one.method](one.path, ...one.handlers);
+  for (const one of routes) {
+    if (one.role !== null) router[one.method](one.path, requireRole(one.role), ...one.handlers);
+  }
   const methods = new Map<string, string[]>();
   for (const one of routes)
     methods.set(one.path, [...(methods.get(one.path) ?? []), one.method.toUpperCase()]);
@@ -142,7 +151,8 @@ export function check<S extends z.ZodType>(
   return parsed.data;
 }
 
-function bodyOf(request: Request, optional: boolean): unknown {
+/** The parsed body. @throws Problem 415 when it was no JSON by its media type */
+export function bodyOf(request: Request, optional: boolean): unknown {
   const body: unknown = request.body;
   if (body === undefined && optional && !carriesBody(request)) return {};
   if (body === undefined) {

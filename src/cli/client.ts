@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { Agent } from 'node:https';
 import { resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { json } from 'node:stream/consumers';
@@ -8,8 +9,10 @@ import { z } from 'zod';
 import { problemAnswer, uploadAnswer } from '../admin/schemas.ts';
 import { loadTopology } from '../topology/load.ts';
 import { TopologyError } from '../topology/problems.ts';
+import type { ServiceConfig } from '../topology/topology.ts';
 import { systemCode, UserError } from '../user-error.ts';
 import type { CliContext } from './program.ts';
+import { agentFor, isUntrusted } from './trust.ts';
 
 /** What every command that asks the service takes. */
 export interface ServiceOptions {
@@ -50,6 +53,8 @@ export type Query = Readonly<Record<string, string | number | undefined>>;
  */
 export interface ServiceClient {
   readonly url: string;
+  /** For requests beside these; undefined: Node's own. */
+  readonly agent: Agent | undefined;
   get<S extends z.ZodType>(path: string, schema: S, query?: Query): Promise<z.output<S>>;
   patch<S extends z.ZodType>(path: string, schema: S, body: unknown): Promise<z.output<S>>;
   /** `patient`: the answer comes when images have moved, however long that takes. */
@@ -91,6 +96,7 @@ export function withServiceOptions(command: Command): Command {
 export function connectService(context: CliContext, options: ServiceOptions): ServiceClient {
   const url = serviceUrl(context, options);
   const { token, from } = adminToken(context, options);
+  const agent = url.startsWith('https:') ? agentFor(serviceConfig(context)?.tls) : undefined;
   const http = axios.create({
     baseURL: url,
     timeout: answerMs,
@@ -99,9 +105,11 @@ export function connectService(context: CliContext, options: ServiceOptions): Se
     validateStatus: () => true,
     responseType: 'json',
     headers: { Authorization: `Bearer ${token}` },
+    ...(agent === undefined ? {} : { httpsAgent: agent }),
   });
   return {
     url,
+    agent,
     get: async (path, schema, query = {}) =>
       ask(http, { method: 'get', url: path, params: query }, schema, from),
     patch: async (path, schema, body) => ask(http, { method: 'patch', url: path, data: body }, schema, from),
@@ -139,14 +147,21 @@ export function serviceUrl(context: CliContext, options: ServiceOptions): string
     }
     return given.replace(/\/+$/, '');
   }
+  const service = serviceConfig(context);
+  if (service === null) return 'http://localhost:3000';
+  const { listen, port, tls } = service;
+  const host = listen === '0.0.0.0' || listen === '::' ? 'localhost' : listen;
+  return `${tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** Null: the topology has mistakes. */
+function serviceConfig(context: CliContext): ServiceConfig | null {
   const { topologyFile, variables } = context.environment();
   try {
-    const { listen, port } = loadTopology(topologyFile, variables).service;
-    const host = listen === '0.0.0.0' || listen === '::' ? 'localhost' : listen;
-    return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+    return loadTopology(topologyFile, variables, 'ask').service;
   } catch (error) {
     // A command that only asks the service needs nothing else of the topology; `dde check` says what is wrong with it.
-    if (error instanceof TopologyError) return 'http://localhost:3000';
+    if (error instanceof TopologyError) return null;
     throw error;
   }
 }
@@ -188,7 +203,7 @@ async function ask<S extends z.ZodType>(
   const response = await http.request<unknown>(request).catch((error: unknown) => {
     throw awayOf(error, url);
   });
-  if (response.status >= 400) throw refusal(response, response.data, url, tokenFrom);
+  if (response.status >= 300) throw refusal(response, response.data, url, tokenFrom);
   const answer = schema.safeParse(response.data);
   if (!answer.success) throw foreign(url, z.prettifyError(answer.error).split('\n')[0] ?? 'unreadable');
   return answer.data;
@@ -206,7 +221,7 @@ async function openFile(
     .catch((error: unknown) => {
       throw awayOf(error, url);
     });
-  if (response.status >= 400) throw refusal(response, await jsonOf(response.data), url, tokenFrom);
+  if (response.status >= 300) throw refusal(response, await jsonOf(response.data), url, tokenFrom);
   const length = Number(response.headers['content-length'] ?? Number.NaN);
   return { file: response.data, bytes: Number.isSafeInteger(length) ? length : null };
 }
@@ -228,6 +243,9 @@ function refusal(
   url: string,
   tokenFrom: string,
 ): UserError | ServiceError {
+  if (response.status === 308) {
+    return new UserError(`The service at ${url} is served over TLS: name it with https://.`);
+  }
   if (response.status === 401) {
     return new UserError(
       `The service at ${url} refuses the token of ${tokenFrom}; name the right one with --token-file.`,
@@ -253,6 +271,12 @@ function foreign(url: string, what: string): UserError {
 
 function awayOf(error: unknown, url: string): Error {
   if (!(error instanceof AxiosError)) return error instanceof Error ? error : new Error(String(error));
+  if (isUntrusted(error.code)) {
+    return new UserError(
+      `The certificate of the service at ${url} is not trusted (${error.code}); name the file of its authority in NODE_EXTRA_CA_CERTS, or as service.tls.ca of the topology.`,
+      { cause: error },
+    );
+  }
   const why =
     error.code === 'ECONNREFUSED'
       ? 'nothing listens there'

@@ -12,7 +12,12 @@ export function banner(topology: Topology, environment: Environment, bold: (text
     service.listen === '0.0.0.0' || service.listen === '::' || service.listen === '127.0.0.1'
       ? 'localhost'
       : service.listen;
-  const serviceUrl = `http://${host.includes(':') ? `[${host}]` : host}:${service.port}`;
+  // By TLS a browser wants the name that stands in the certificate, which is most likely the one by which the fronts ask.
+  const serviceUrl =
+    service.tls !== undefined && service.url.startsWith('https:')
+      ? service.url
+      : `${service.tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${service.port}`;
+  const authority = service.tls?.ca === undefined ? '' : `--cacert ${shellWord(service.tls.ca)} `;
   const home = displayPath(environment.home);
   const rows: [string, string][] = [];
   for (const front of fronts) {
@@ -35,7 +40,7 @@ export function banner(topology: Topology, environment: Environment, bold: (text
           `TCP_NODELAY=1 storescu -aec ${shellWord(first.run.aeTitle)} ${new URL(first.publicUrl).hostname} ${first.run.dicomPort} FILE.dcm`,
         ]
       : []),
-    `curl -H "Authorization: Bearer $(cat ${shellWord(displayPath(environment.adminTokenFile))})" \\\n    ${serviceUrl}/api/v1/studies`,
+    `curl ${authority}-H "Authorization: Bearer $(cat ${shellWord(displayPath(environment.adminTokenFile))})" \\\n    ${serviceUrl}/api/v1/studies`,
   ];
   const width = Math.max(...rows.map(([label]) => label.length)) + 2;
   return [

@@ -16,7 +16,7 @@ export function composeEnv({ service, fronts, backends }: Topology): string {
   return [
     '# Made by "dde generate" from orthanc-config/topology.yaml: edit that file, not this one.',
     'DDE_LISTEN=0.0.0.0',
-    `DDE_SERVICE_URL=http://service:${service.port}`,
+    `DDE_SERVICE_URL=${service.tls === undefined ? 'http' : 'https'}://service:${service.port}`,
     ...addresses,
     `DDE_STORAGE=${storage}`,
     `DDE_LUA=${lua}`,

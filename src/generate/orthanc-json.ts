@@ -33,6 +33,7 @@ export function frontJson(topology: Topology, front: FrontConfig, run: RunConfig
 
     ...jobs(topology),
     HttpTimeout: hookTimeoutSeconds,
+    ...authorities(topology),
     ...(httpThreads(topology) > defaultHttpThreads ? { HttpThreadsCount: httpThreads(topology) } : {}),
     // On by default in older versions; image data does not shrink, so it only costs time.
     HttpCompressionEnabled: false,
@@ -41,6 +42,16 @@ export function frontJson(topology: Topology, front: FrontConfig, run: RunConfig
       topology.backends.map((backend) => [backend.name, peer(topology, backend)]),
     ),
   };
+}
+
+/** Debian's, and that of the images made from it. */
+const systemAuthorities = '/etc/ssl/certs/ca-certificates.crt';
+
+/** Who vouches for what a front reaches over TLS, service and backends alike. An Orthanc that is not told trusts nobody. */
+function authorities({ service, backends }: Topology): OrthancJson {
+  const isSecure =
+    service.tls !== undefined || [service, ...backends].some(({ url }) => url.startsWith('https:'));
+  return isSecure ? { HttpsCACertificates: service.tls?.ca ?? systemAuthorities } : {};
 }
 
 /** A backend: keeps studies. Everything that is no business of this project is as Orthanc has it. */

@@ -18,6 +18,7 @@ import type {
   StudyToPlace,
   Transfer,
 } from '../study.ts';
+import type { AccountLedger } from './accounts.ts';
 import type { LearningLedger } from './learning.ts';
 import type { ShadowLedger } from './shadow.ts';
 
@@ -37,6 +38,7 @@ export interface Ledger
     BackendLedger,
     FailoverLedger,
     DoubtLedger,
+    AccountLedger,
     QuarantineLedger,
     HistoryLedger,
     LearningLedger,

@@ -5,9 +5,17 @@ import { failover } from './migrations/0002-failover.ts';
 import { serviceModels } from './migrations/0003-service-models.ts';
 import { shadow } from './migrations/0004-shadow.ts';
 import { transferSeconds } from './migrations/0005-transfer-seconds.ts';
+import { accounts } from './migrations/0006-accounts.ts';
 
 /** Only ever appended to: what is published is in ledgers already, and is never changed. */
-export const migrations: readonly string[] = [initial, failover, serviceModels, shadow, transferSeconds];
+export const migrations: readonly string[] = [
+  initial,
+  failover,
+  serviceModels,
+  shadow,
+  transferSeconds,
+  accounts,
+];
 
 /** How many of the migrations a ledger has had; 0: it is new. @throws LedgerError `damaged`, or what SQLite says */
 export function versionOf(db: Database): number {

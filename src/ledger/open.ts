@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3';
+import { createAccountsPart } from './accounts.ts';
 import { createAudit } from './audit.ts';
 import { createBackends } from './backends.ts';
 import { keepBefore, keepCopy } from './backup.ts';
@@ -93,6 +94,7 @@ function compose(connection: Connection, file: string, options: LedgerOptions, i
     ...createDoubt(connection),
     ...createEvacuations(connection),
     ...createAudit(connection),
+    ...createAccountsPart(connection),
     ...createQuarantine(connection),
     ...createHistory(connection),
     ...createLearningPart(connection),

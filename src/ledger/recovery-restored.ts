@@ -43,6 +43,9 @@ export const restoredSql = {
   /** What came to the backend since is not known any more: other content there may be a conflict, not only damage of ours. */
   hasClean: `SELECT 1 FROM pragma_table_info('assignments') WHERE name = 'clean'`,
   notClean: `UPDATE assignments SET clean = 0 WHERE clean = 1`,
+  /** Whoever signed out since would be signed in again. */
+  hasSessions: `SELECT 1 FROM sqlite_schema WHERE name = 'sessions'`,
+  endSessions: `DELETE FROM sessions`,
   drop: `DROP TABLE forgotten`,
 } as const;
 
@@ -74,6 +77,7 @@ export function takeUpRestored(file: string, stamp: string, now: number): void {
       db.exec(restoredSql.countStudies);
       db.exec(restoredSql.countTotals);
       if (has(restoredSql.hasClean)) db.exec(restoredSql.notClean);
+      if (has(restoredSql.hasSessions)) db.exec(restoredSql.endSessions);
       db.exec(restoredSql.drop);
       db.pragma('application_id = 0');
     }).exclusive();

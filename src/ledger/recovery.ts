@@ -56,11 +56,11 @@ function beginAnew(file: string, mark: Mark, options: LedgerOptions & { readonly
   }
   const ledger = openLedger(file, options);
   try {
-    const { settings, formerCopies } = salvage(aside, ledger, options.now);
+    const { settings, formerCopies, tokens } = salvage(aside, ledger, options.now);
     const saved =
-      settings + formerCopies === 0
+      settings + formerCopies + tokens === 0
         ? ''
-        : ` Taken over from the damaged one: settings of ${settings} backends, ${formerCopies} former copies of studies.`;
+        : ` Taken over from the damaged one: settings of ${settings} backends, ${formerCopies} former copies of studies, ${tokens} tokens.`;
     const notice = `${mark.why}; it was moved to ${mark.aside}, and a new one is filled from the fronts and backends.${saved}`;
     keepNotice(ledger, file, notice, options.now);
     forgetMark(file);

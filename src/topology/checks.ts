@@ -1,3 +1,4 @@
+import { isLoopback } from '../loopback.ts';
 import { formatPath } from './problems.ts';
 import { parseDuration } from './units.ts';
 
@@ -23,6 +24,7 @@ export function crossCheck(document: unknown): readonly Finding[] {
     ...duplicates(ports(document), (value, by) => `port ${value} is taken by ${by}: give each its own`),
     ...nobodyToChoose(document),
     ...lookupWithinRequest(document),
+    ...hookInClear(document),
   ];
 }
 
@@ -110,6 +112,23 @@ function lookupWithinRequest(document: unknown): readonly Finding[] {
     {
       path: ['routing', 'lookupTimeout'],
       message: 'must not be longer than requestTimeout: a lookup is one request',
+    },
+  ];
+}
+
+/** With TLS the service listens to nobody else's announcements without it: they carry a token. */
+function hookInClear(document: unknown): readonly Finding[] {
+  const service = isRecord(document) ? document['service'] : undefined;
+  if (!isRecord(service) || !isRecord(service['tls'])) return [];
+  const { url, listen } = service;
+  if (typeof url !== 'string' || !URL.canParse(url)) return [];
+  const { protocol, hostname } = new URL(url);
+  const host = hostname.replaceAll(/[[\]]/g, '');
+  if (protocol !== 'http:' || isLoopback(host) || host === listen) return [];
+  return [
+    {
+      path: ['service', 'url'],
+      message: `must begin with https://, since service.tls is there: ${host} is another machine, and its fronts would send their token in clear`,
     },
   ];
 }

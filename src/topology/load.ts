@@ -1,12 +1,20 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
+import { readCertificate } from './certificate.ts';
 import { crossCheck } from './checks.ts';
 import { readDocument } from './document.ts';
 import type { Problem } from './problems.ts';
-import { formatPath, nearest, TopologyError } from './problems.ts';
+import { cannotRead, formatPath, nearest, TopologyError } from './problems.ts';
 import type { PasswordSource, TopologyDocument } from './schema.ts';
 import { sentence, topologySchema } from './schema.ts';
-import type { BackendConfig, FrontConfig, OrthancConfig, Topology } from './topology.ts';
+import type {
+  BackendConfig,
+  FrontConfig,
+  OrthancConfig,
+  ServiceConfig,
+  TlsConfig,
+  Topology,
+} from './topology.ts';
 import { farmPrefix, farmVariable, type Variables } from './variables.ts';
 
 export type { Problem } from './problems.ts';
@@ -16,11 +24,13 @@ export { TopologyError } from './problems.ts';
  * What the topology is read for.
  *
  * - `run`: passwords are read, every variable counts.
+ * - `ask`: whoever only asks the service needs to know where it is, and none of its secrets: no password is read (they are ''), and
+ *   no certificate looked at.
  * - `generate`: no password is read (they are ''), and a variable `DDE_…` that has a default stands at it, since the
  *   generated files read those variables themselves when an Orthanc starts. So the same topology gives the same files
  *   whatever the environment, and needs no secret for it.
  */
-export type Purpose = 'run' | 'generate';
+export type Purpose = 'run' | 'ask' | 'generate';
 
 /**
  * Reads `file`, replaces `${NAME}` by `variables`, fills in defaults, reads the passwords.
@@ -75,6 +85,10 @@ export function parseTopology(
         if (result.ok) passwords.set(name, result.password);
         else report([list, index, 'password'], result.message);
       }
+    }
+    if (document.service.tls !== undefined) {
+      const read = readCertificate(tlsOf(document.service.tls), new Date());
+      if (!read.ok) for (const { key, message } of read.problems) report(['service', 'tls', key], message);
     }
   }
   if (document === null || problems.length > 0) {
@@ -136,14 +150,6 @@ function readPassword(
   }
 }
 
-function cannotRead(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'ENOENT') return 'does not exist';
-  if (code === 'EACCES') return 'may not be read by this user';
-  if (code === 'EISDIR') return 'is a folder, not a file';
-  return `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
-}
-
 function build(file: string, document: TopologyDocument, passwords: ReadonlyMap<string, string>): Topology {
   const { service, fronts, backends, routing, history } = document;
   const orthanc = (
@@ -160,7 +166,7 @@ function build(file: string, document: TopologyDocument, passwords: ReadonlyMap<
   });
   return {
     file,
-    service,
+    service: serviceOf(service),
     fronts: fronts.map((front): FrontConfig => ({ ...orthanc(front), associations: front.associations })),
     backends: backends.map(
       (backend): BackendConfig => ({
@@ -205,4 +211,12 @@ function build(file: string, document: TopologyDocument, passwords: ReadonlyMap<
       keepHoursMs: history.keepHours,
     },
   };
+}
+
+function serviceOf({ tls, ...service }: TopologyDocument['service']): ServiceConfig {
+  return tls === undefined ? service : { ...service, tls: tlsOf(tls) };
+}
+
+function tlsOf({ certificate, key, ca }: NonNullable<TopologyDocument['service']['tls']>): TlsConfig {
+  return { certificate, key, ...(ca === undefined ? {} : { ca }) };
 }

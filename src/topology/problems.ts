@@ -66,3 +66,12 @@ function editDistance(a: string, b: string): number {
   }
   return row[b.length] ?? 0;
 }
+
+/** Why a file could not be read, as the end of a sentence that begins with its name. */
+export function cannotRead(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ENOENT') return 'does not exist';
+  if (code === 'EACCES') return 'may not be read by this user';
+  if (code === 'EISDIR') return 'is a folder, not a file';
+  return `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+}

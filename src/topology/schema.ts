@@ -171,6 +171,11 @@ const backend = z.strictObject({
   }).optional(),
 });
 
+/** It is written into the generated configurations, in which Orthanc replaces variables. */
+const filePath = z.string().regex(/^\/[^{}$"'\\\n]*$/, {
+  error: 'must be the absolute path of a file, with no quote, backslash, "$", "{" or "}" in it',
+});
+
 const service = z.strictObject({
   listen: z
     .string()
@@ -179,6 +184,7 @@ const service = z.strictObject({
   /** 0: one that is free. */
   port: number(z.int().min(0).max(65_535)).prefault(3000),
   url: url.prefault('http://127.0.0.1:3000'),
+  tls: z.strictObject({ certificate: filePath, key: filePath, ca: filePath.optional() }).optional(),
 });
 
 const admission = z.strictObject({

@@ -20,6 +20,17 @@ export interface ServiceConfig {
   readonly port: number;
   /** How the fronts reach the service, no trailing slash. */
   readonly url: string;
+  /** Present: it serves HTTPS, and without TLS only what fronts and probes on its own machine ask. */
+  readonly tls?: TlsConfig;
+}
+
+/** Absolute paths of PEM files. */
+export interface TlsConfig {
+  /** The service's own, followed by those it was signed by. */
+  readonly certificate: string;
+  readonly key: string;
+  /** By which fronts and the command line know the certificate, where the system's own authorities do not. */
+  readonly ca?: string;
 }
 
 /** What fronts and backends have in common: one Orthanc. */

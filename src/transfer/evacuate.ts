@@ -208,12 +208,12 @@ export function createEvacuator(deps: EvacuatorDeps): Evacuator {
         throw new FailoverError('already-there', `It is ${backend} that is to be emptied.`);
       if (names.length < 2) throw new FailoverError('no-other-backend', `${backend} is the only backend.`);
       const now = clock();
-      // First, so that nothing new goes there; whoever set it to maint wants more than that.
-      if (pool.status(backend)?.operator === 'ready') pool.setOperator(backend, { state: 'drain' }, now);
-      const evacuation = ledger.startEvacuation({ backend, target, bytesPerSecond }, now);
       const where = target === null ? '' : ` to ${target}`;
       const pace = bytesPerSecond === null ? '' : `, ${bytesPerSecond} bytes a second at most`;
       ledger.audit({ at: now, who, action: 'evacuate', target: backend, detail: `all of it${where}${pace}` });
+      // Before it begins, so that nothing new goes there; whoever set it to maint wants more than that.
+      if (pool.status(backend)?.operator === 'ready') pool.setOperator(backend, { state: 'drain' }, now);
+      const evacuation = ledger.startEvacuation({ backend, target, bytesPerSecond }, now);
       log.info('evacuation begins', { backend, target, bytesPerSecond });
       return evacuation;
     },
@@ -222,9 +222,9 @@ export function createEvacuator(deps: EvacuatorDeps): Evacuator {
         throw new FailoverError('unknown-backend', `${backend} is not being evacuated.`);
       }
       const now = clock();
-      ledger.endEvacuation(backend, 'stopped', now);
       const detail = 'stopped; what was bound elsewhere stays so, and the backend stays in drain';
       ledger.audit({ at: now, who, action: 'evacuate-cancel', target: backend, detail });
+      ledger.endEvacuation(backend, 'stopped', now);
       log.info('evacuation stopped', { backend });
       return current(backend);
     },

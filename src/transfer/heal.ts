@@ -162,7 +162,6 @@ export function createHealer(deps: HealerDeps): Healer {
         throw new FailoverError('not-in-conflict', `Study ${studyUid}: ${backend} ${what}.`);
       }
       const now = clock();
-      ledger.settleFormerConflict(row.id, now);
       ledger.audit({
         at: now,
         who,
@@ -170,6 +169,7 @@ export function createHealer(deps: HealerDeps): Healer {
         target: studyUid,
         detail: `what ${row.target} has stands; ${backend} may delete its own`,
       });
+      ledger.settleFormerConflict(row.id, now);
     },
     start() {
       release.push(

@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import express from 'express';
 import { onTestFinished } from 'vitest';
 import type { z } from 'zod';
+import { createAccounts } from '../../src/admin/accounts.ts';
 import { createAdmin } from '../../src/admin/admin.ts';
 import { policyNamed } from '../../src/decision/policies.ts';
 import { silentLogger } from '../../src/log.ts';
@@ -101,7 +102,7 @@ export async function adminRig(withRooms = true): Promise<AdminRig> {
       ...orthancs,
       ...(withRooms ? rooms : {}),
       topology,
-      adminToken: token,
+      accounts: createAccounts({ ...common, fileToken: token }),
       version: '0.0.0',
       startedAt: time.clock(),
       registry: createMetrics().registry,

@@ -25,6 +25,7 @@ describe('a farm at rest', () => {
     ['history'],
     ['shadow'],
     ['audit'],
+    ['tokens'],
     ['check'],
   ])('%s answers in 80 columns, and as JSON', async (command) => {
     const plain = await dde([command]);

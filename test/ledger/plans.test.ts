@@ -3,6 +3,7 @@ import BetterSqlite3, { type Database } from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { studiesOf } from '../../bench/scale/images.ts';
 import { writeLedger } from '../../bench/scale/ledgers.ts';
+import { accountsSql } from '../../src/ledger/accounts.ts';
 import { auditSql } from '../../src/ledger/audit.ts';
 import { backendsSql } from '../../src/ledger/backends.ts';
 import { bindingsSql } from '../../src/ledger/bindings.ts';
@@ -77,6 +78,9 @@ const indexes: Record<string, readonly string[]> = {
   finished: ['studies_state'],
   thinShadow: ['shadow_choices_at'],
   studiesSince: ['studies_news'],
+  endSessionsOf: ['sessions_token'],
+  endSurplus: ['sessions_token'],
+  dropSessions: ['sessions_expiry'],
   arrivalsOf: ['instances_study'],
   provenOf: ['instances_study'],
   transfersIn: ['transfers_ended'],
@@ -96,6 +100,7 @@ const statements: [string, string][] = [
   doubtSql,
   evacuationsSql,
   auditSql,
+  accountsSql,
   quarantineSql,
   learningSql,
   shadowSql,
@@ -104,7 +109,7 @@ const statements: [string, string][] = [
 
 /** One row, a row a backend, or only what is under way: the only tables that may be walked whole. */
 const smallTables =
-  /^SCAN (b|backends|totals|roll_ups|j|json_each|value|evacuations|former_copies|service_models)\b/;
+  /^SCAN (b|backends|totals|roll_ups|j|json_each|value|evacuations|former_copies|service_models|tokens)\b/;
 /** Walks over an index that holds only the rows that are asked for, and over an intermediate result. */
 const rightScans =
   /^SCAN (\S+ USING (COVERING )?INDEX (studies_unplaced|studies_settling|studies_held|refusals_instance|instances_unproven|instances_quarantine|deliveries_transfer)|p|\(subquery-\d+\)|json_each VIRTUAL TABLE.*|CONSTANT ROW|\d+ CONSTANT ROWS?|j VIRTUAL TABLE.*)/;

@@ -16,6 +16,8 @@ export interface FarmOptions {
   readonly backends?: number;
   /** As in the topology; default 1 s, so that tests see the front empty soon. */
   readonly settle?: string;
+  /** More of the topology's `service`. */
+  readonly service?: Readonly<Record<string, unknown>>;
   /** More of the topology's `routing`. */
   readonly routing?: Readonly<Record<string, unknown>>;
   readonly history?: Readonly<Record<string, unknown>>;
@@ -74,7 +76,7 @@ export async function startFarm(options: FarmOptions = {}): Promise<Farm> {
     const backends = await members('orthanc', options.backends ?? 2);
     const topologyFile = join(dir.path, 'orthanc-config', 'topology.yaml');
     const document = {
-      service: { listen: '127.0.0.1', port: servicePort, url: hookUrl },
+      service: { listen: '127.0.0.1', port: servicePort, url: hookUrl, ...options.service },
       fronts: await Promise.all(
         fronts.map(async (front) => {
           const url = `http://127.0.0.1:${front.httpPort}`;

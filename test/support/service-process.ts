@@ -13,8 +13,8 @@ export interface ServiceProcess {
   readonly pid: number;
   readonly running: boolean;
   log(): string;
-  /** Starts it, and waits until it answers. */
-  start(): Promise<void>;
+  /** Starts it, with more in its environment this once, and waits until it answers. */
+  start(env?: Readonly<Record<string, string>>): Promise<void>;
   /** Sends the signal, and waits for the end unless it only stops or continues. Resolves with the exit code or signal. */
   kill(signal: NodeJS.Signals): Promise<number | NodeJS.Signals | null>;
   /** GET of the admin API, as parsed JSON. */
@@ -57,12 +57,12 @@ export function serviceProcess(options: {
       return running();
     },
     log,
-    async start() {
+    async start(env = {}) {
       const output = openSync(logFile, 'a');
       // The kernel ends it together with this process, so that no test run leaves a service behind.
       child = spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, ...command.args], {
         stdio: ['ignore', output, output],
-        env: { ...process.env, ...command.env, ...options.env },
+        env: { ...process.env, ...command.env, ...options.env, ...env },
       });
       closeSync(output);
       const state = await until(

@@ -7,6 +7,7 @@ import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import { LedgerError } from '../../ledger/ledger.ts';
 import type { AdminDeps } from '../deps.ts';
+import { callerOf } from '../guard.ts';
 import { notHere, Problem } from '../problems.ts';
 import { goneSignal, type Route } from '../route.ts';
 
@@ -20,10 +21,25 @@ const prefix = '.backup-';
 export function backupRoutes({
   ledger,
   stateFolder,
-}: Pick<AdminDeps, 'ledger' | 'stateFolder'>): readonly Route[] {
+  clock,
+}: Pick<AdminDeps, 'ledger' | 'stateFolder' | 'clock'>): readonly Route[] {
   let underWay = false;
   // Left by a service that was killed in the middle of one; nobody else makes such files.
   if (stateFolder !== undefined) removeCopies(stateFolder);
+
+  function noteBackup(who: string): void {
+    try {
+      ledger.audit({
+        at: clock(),
+        who,
+        action: 'backup',
+        target: 'ledger',
+        detail: 'a whole copy of it',
+      });
+    } catch (error) {
+      throw noRoom(error);
+    }
+  }
 
   const backup: RequestHandler = async (request, response) => {
     if (stateFolder === undefined) throw notHere('state-folder');
@@ -36,6 +52,8 @@ export function backupRoutes({
     const file = join(stateFolder, `${prefix}${randomUUID()}.sqlite`);
     try {
       const gone = goneSignal(request);
+      // It carries out of the farm where every study is: that is worth an entry, although nothing is changed.
+      noteBackup(callerOf(response).name);
       await ledger.backup(file).catch((error: unknown) => {
         throw noRoom(error);
       });

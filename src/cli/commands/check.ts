@@ -1,3 +1,4 @@
+import axios from 'axios';
 import type { Command } from 'commander';
 import type { z } from 'zod';
 import { queueAnswer, readyAnswer } from '../../admin/schemas.ts';
@@ -7,7 +8,13 @@ import { OrthancError } from '../../orthanc/orthanc.ts';
 import { loadTopology } from '../../topology/load.ts';
 import type { OrthancConfig, Topology } from '../../topology/topology.ts';
 import { UserError } from '../../user-error.ts';
-import { connectService, ServiceError, type ServiceOptions, withServiceOptions } from '../client.ts';
+import {
+  connectService,
+  type ServiceClient,
+  ServiceError,
+  type ServiceOptions,
+  withServiceOptions,
+} from '../client.ts';
 import { counted } from '../format.ts';
 import type { CliContext } from '../program.ts';
 
@@ -137,7 +144,7 @@ async function checkService(context: CliContext, options: ServiceOptions): Promi
     name = service.url;
     // Readiness needs no token; the queue does, and so shows that the token is right.
     await service.get('/api/v1/queue', queueAnswer);
-    const ready = await readiness(service.url);
+    const ready = await readiness(service);
     version = ready.version;
     problems = [...ready.missing, ...(ready.notice === null ? [] : [ready.notice])];
   } catch (error) {
@@ -154,13 +161,21 @@ function checkFiles(context: CliContext): Finding {
 }
 
 /** What is missing comes with status 503, and is an answer all the same. */
-async function readiness(url: string): Promise<z.output<typeof readyAnswer>> {
-  const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(limitMs) }).catch(
-    (error: unknown) => {
+async function readiness({
+  url,
+  agent,
+}: Pick<ServiceClient, 'url' | 'agent'>): Promise<z.output<typeof readyAnswer>> {
+  const answer = await axios
+    .get<unknown>(`${url}/readyz`, {
+      timeout: limitMs,
+      proxy: false,
+      validateStatus: () => true,
+      ...(agent === undefined ? {} : { httpsAgent: agent }),
+    })
+    .catch((error: unknown) => {
       throw new UserError(`The service does not say whether it is ready (${url}/readyz).`, { cause: error });
-    },
-  );
-  const parsed = readyAnswer.safeParse(await answer.json());
+    });
+  const parsed = readyAnswer.safeParse(answer.data);
   if (!parsed.success) throw new UserError(`What answers at ${url}/readyz is not this service.`);
   return parsed.data;
 }

@@ -19,6 +19,7 @@ import { registerShadow } from './shadow.ts';
 import { registerSimulate } from './simulate.ts';
 import { registerStatus } from './status.ts';
 import { registerStudies } from './studies.ts';
+import { registerTokens } from './tokens.ts';
 import { registerUp } from './up.ts';
 import { registerWhere } from './where.ts';
 
@@ -41,6 +42,7 @@ export const commands: readonly ((program: Command, context: CliContext) => void
   registerReplay,
   registerHistory,
   registerAudit,
+  registerTokens,
   registerBackup,
   registerCheck,
   registerGenerate,
