@@ -1,7 +1,9 @@
 import { fileURLToPath } from 'node:url';
 import express, { type Router } from 'express';
+import { apiDocs } from './api-docs.ts';
 import { createAttempts } from './attempts.ts';
 import type { AdminDeps } from './deps.ts';
+import { sendSeldomChanging } from './etag.ts';
 import { createExplorerLinks } from './explorer.ts';
 import { createAuthenticate, createGuard, requireLocalHost } from './guard.ts';
 import { livez, readyz } from './health.ts';
@@ -28,7 +30,7 @@ export type { AdminDeps } from './deps.ts';
 
 /**
  * Everything people, their scripts and their monitoring ask the service: `/api/v1`, `/openapi.json`, `/livez`, `/readyz`,
- * `/metrics`, and a page at `/`. A token or a session is needed for all that says something about the farm; the page itself says
+ * `/metrics`, the API as a page at `/api-docs/`, and a page at `/`. A token or a session is needed for all that says something about the farm; the page itself says
  * nothing, it asks the API.
  *
  * Mount it after the hook: it answers every path it is asked.
@@ -57,8 +59,9 @@ export function createAdmin(deps: AdminDeps): Router {
   router.get('/readyz', readyz(deps));
   router.use(secureHeaders(deps.topology));
   router.use(requireLocalHost(deps.topology.service));
-  router.get('/openapi.json', (_request, response) => {
-    response.type('application/json').send(description);
+  router.use(apiDocs());
+  router.get('/openapi.json', (request, response) => {
+    sendSeldomChanging(request, response, description, 'public');
   });
   mountOpen(router, routes);
   router.use(['/api', '/metrics'], createGuard(deps.accounts, authenticate));
