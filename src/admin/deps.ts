@@ -1,5 +1,6 @@
 import type { Registry } from 'prom-client';
 import type { Logger } from 'winston';
+import type { ServiceModel } from '../backends/model/service.ts';
 import type { BackendPool } from '../backends/pool.ts';
 import type { ShadowState } from '../decision/shadow.ts';
 import type { AdmissionState } from '../intake/admission.ts';
@@ -25,6 +26,8 @@ export interface AdminDeps {
   /** Whether a front takes new images. */
   readonly admission?: (front: string) => AdmissionState;
   readonly topology: Topology;
+  /** What was learnt of a backend's speed; without it nothing was. */
+  readonly learnt?: (backend: string) => ServiceModel;
   /** Where copies of the ledger are made before they are sent. */
   readonly stateFolder?: string;
   /** That the ledger is not the one of the time before, and why; null: it is. */
