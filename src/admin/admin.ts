@@ -5,7 +5,7 @@ import type { AdminDeps } from './deps.ts';
 import { createExplorerLinks } from './explorer.ts';
 import { createAuthenticate, createGuard, requireLocalHost } from './guard.ts';
 import { livez, readyz } from './health.ts';
-import { metricsRoute } from './metrics.ts';
+import { metricsRoute } from './metrics/route.ts';
 import { openApi } from './openapi.ts';
 import { Problem, problemHandler } from './problems.ts';
 import { mount, mountOpen } from './route.ts';

@@ -72,6 +72,11 @@ export function createConclusion(deps: ConclusionDeps): (ended: Ended) => void {
     metrics.transfers.inc({ backend: transfer.backend, outcome: code });
     metrics.transferredInstances.inc({ backend: transfer.backend }, proven);
     metrics.transferredBytes.inc({ backend: transfer.backend }, proven > 0 ? sentBytes : 0);
+    for (const delivery of transfer.deliveries) {
+      if (delivery.unprovenSince === null || ended.outcomes.get(delivery.id)?.kind !== 'proven') continue;
+      const delay = Math.max(0, now - delivery.unprovenSince) / 1000;
+      metrics.proofDelaySeconds.observe({ backend: transfer.backend }, delay);
+    }
     log.debug('transfer ended', {
       transfer: transfer.id,
       front: transfer.front,
