@@ -424,7 +424,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         version: options.version,
         startedAt: clock(),
         registry: metrics.registry,
-        learnt: (backend) => learning.model(backend),
         admission: (front) => admission.state(front),
         reconcile: async () => {
           await reconciler.reconcileAll(false);
