@@ -1,3 +1,4 @@
+import { closeSync, openSync, readSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setImmediate as breathe, setTimeout as pause } from 'node:timers/promises';
@@ -48,7 +49,7 @@ const placements = Number(options.placements);
 const policyName = oneOf<PolicyName>(options.policy, policyNames);
 const order = oneOf<QueueOrder>(options.order, queueOrders);
 /** Backends that are asked whether they hold a study: the questions are a matter of network and HTTP, and not of deciding. */
-const asked = 8;
+const answering = 8;
 /** Free lanes at the beginning of the measured part: so many transfers may end before the first of their lanes is filled. */
 const freeLanes = Math.min(64, backendCount);
 const limits = { p99Ms: 5, perSecond: 200, megabytes: 100 };
@@ -165,34 +166,72 @@ function cpuMs(): number {
   return (user + system) / 1000;
 }
 
-/** Of each decision that placed: from the question to the policy until it was committed, and until it was on the disk. */
+const schedule = { fd: openOrNull('/proc/self/schedstat'), buffer: Buffer.alloc(128) };
+
+function openOrNull(file: string): number | null {
+  try {
+    return openSync(file, 'r');
+  } catch {
+    return null;
+  }
+}
+
+/** For how long this thread could have gone on and had no processor, since its start; 0 where the system does not say. */
+function heldUpMs(): number {
+  if (schedule.fd === null) return 0;
+  const length = readSync(schedule.fd, schedule.buffer, 0, schedule.buffer.length, 0);
+  return Number(schedule.buffer.toString('latin1', 0, length).split(' ')[1]) / 1e6;
+}
+
+/**
+ * Of each decision that placed: from its beginning until it was committed, and until it was on the disk. It begins with what a round reads
+ * of backends and studies, where it is the round's first, else where the one before it ended.
+ */
 const committedMs: number[] = [];
+/** The same to its commit, without the time in which others had the processor. */
+const aloneMs: number[] = [];
 const onDiskMs: number[] = [];
 let ownCpuMs = 0;
 const waits: Promise<void>[] = [];
-let askedAt = 0;
-let askedCpu = 0;
+/** When the dispatcher began something last: it looks at its clock then. */
+let begunAt = 0;
+let begunCpu = 0;
+let begunHeldUp = 0;
+let asked: { readonly at: number; readonly cpu: number; readonly heldUp: number } = {
+  at: 0,
+  cpu: 0,
+  heldUp: 0,
+};
+
+function begin(): void {
+  begunAt = performance.now();
+  begunCpu = cpuMs();
+  begunHeldUp = heldUpMs();
+}
+
 let decisions = 0;
 const chosen = policyNamed(policyName, { order });
 const policy: Policy = {
   ...chosen,
   choose(one, candidates, now) {
     decisions++;
-    askedCpu = cpuMs();
-    askedAt = performance.now();
+    asked = { at: begunAt, cpu: begunCpu, heldUp: begunHeldUp };
     return chosen.choose(one, candidates, now);
   },
 };
 const timed: Ledger = {
   ...ledger,
   decide(decision) {
-    const began = askedAt;
+    const { at: began, cpu, heldUp } = asked;
     const assignment = ledger.decide(decision);
     if (assignment !== null) {
-      committedMs.push(performance.now() - began);
-      ownCpuMs += cpuMs() - askedCpu;
+      const tookMs = performance.now() - began;
+      committedMs.push(tookMs);
+      aloneMs.push(tookMs - (heldUpMs() - heldUp));
+      ownCpuMs += cpuMs() - cpu;
       waits.push(ledger.durable().then(() => void onDiskMs.push(performance.now() - began)));
     }
+    begin();
     return assignment;
   },
 };
@@ -204,11 +243,14 @@ const dispatcher = createDispatcher({
   ledger: timed,
   pool,
   backends: new Map(
-    names.slice(0, asked).map((name) => [name, { studyInstances: () => Promise.resolve(0) }]),
+    names.slice(0, answering).map((name) => [name, { studyInstances: () => Promise.resolve(0) }]),
   ),
   policy: () => policy,
   lookupTimeoutMs: 2_000,
-  clock,
+  clock() {
+    begin();
+    return clock();
+  },
   log,
   onPlaced(studyUid, backend) {
     if (placed.has(studyUid)) wrong.push(`${studyUid} was placed twice`);
@@ -320,6 +362,7 @@ const kept = ledger.totals().decisions;
 const notes = kept.waiting;
 if (kept.placed !== studies) wrong.push(`${kept.placed} decisions for ${studies} studies`);
 pool.close();
+if (schedule.fd !== null) closeSync(schedule.fd);
 learning.stop();
 await ledger.close();
 
@@ -331,6 +374,7 @@ const result = {
   placements: committedMs.length,
   perSecond: placements / seconds,
   committedMs: { p50: quantile(committedMs, 0.5), p99: quantile(committedMs, 0.99) },
+  aloneMs: { p50: quantile(aloneMs, 0.5), p99: quantile(aloneMs, 0.99) },
   // The kernel counts in ticks: only the sum of many means something.
   cpuMs: ownCpuMs / committedMs.length,
   onDiskMs: { p50: quantile(onDiskMs, 0.5), p99: quantile(onDiskMs, 0.99) },
@@ -352,7 +396,9 @@ else {
     `placements          ${result.perSecond.toFixed(0)} a second, each transferred and proven beside it`,
   );
   console.log(`decided, committed  p50 ${ms(result.committedMs.p50)}, p99 ${ms(result.committedMs.p99)}`);
-  console.log(`of it, CPU          ${ms(result.cpuMs)} on average`);
+  console.log(
+    `with a processor    p50 ${ms(result.aloneMs.p50)}, p99 ${ms(result.aloneMs.p99)}; CPU ${ms(result.cpuMs)} on average`,
+  );
   console.log(`on the disk         p50 ${ms(result.onDiskMs.p50)}, p99 ${ms(result.onDiskMs.p99)}`);
   console.log(
     `event loop late by  p50 ${ms(result.loopDelayMs.p50)}, p99 ${ms(result.loopDelayMs.p99)}, at most ${ms(result.loopDelayMs.max)}`,

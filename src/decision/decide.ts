@@ -63,14 +63,14 @@ export function decide(
       waitsFor,
       alsoOn: null,
     } as const;
-    return explained(verdict, consider);
+    return new Explained(verdict, consider);
   }
   if (!eligibility.eligible.some((candidate) => candidate.backend === choice.backend)) {
     throw new Error(`policy ${policy.name} chose ${choice.backend}, which was not eligible`);
   }
   const reason = choice.reason + silence(holdings);
   const { backend } = choice;
-  return explained(
+  return new Explained(
     { kind: 'placed', backend, reason, anyEligible: true, waitsFor: null, alsoOn: null },
     consider,
   );
@@ -79,16 +79,34 @@ export function decide(
 /**
  * What was considered is written down when it is asked for. A round decides again and again that a study goes on waiting, a simulation
  * keeps no decision at all, and the words for two dozen backends cost more than the decision.
+ *
+ * A class for its speed: an object with a getter of its own has a shape of its own for the engine, which keeps it until the next full collection.
+ * A copy by `...` leaves `considered` out.
  */
-function explained(verdict: Omit<Verdict, 'considered'>, consider: () => ConsideredBackend[]): Verdict {
-  let considered: ConsideredBackend[] | null = null;
-  return {
-    ...verdict,
-    get considered() {
-      considered ??= consider();
-      return considered;
-    },
-  };
+class Explained implements Verdict {
+  readonly kind: DecisionKind;
+  readonly backend: string | null;
+  readonly reason: string;
+  readonly anyEligible: boolean;
+  readonly waitsFor: string | null;
+  readonly alsoOn: string | null;
+  readonly #consider: () => readonly ConsideredBackend[];
+  #considered: readonly ConsideredBackend[] | null = null;
+
+  constructor(verdict: Omit<Verdict, 'considered'>, consider: () => readonly ConsideredBackend[]) {
+    this.kind = verdict.kind;
+    this.backend = verdict.backend;
+    this.reason = verdict.reason;
+    this.anyEligible = verdict.anyEligible;
+    this.waitsFor = verdict.waitsFor;
+    this.alsoOn = verdict.alsoOn;
+    this.#consider = consider;
+  }
+
+  get considered(): readonly ConsideredBackend[] {
+    this.#considered ??= this.#consider();
+    return this.#considered;
+  }
 }
 
 interface Holder {
@@ -97,19 +115,20 @@ interface Holder {
 }
 
 /** The candidate that holds most of the study; of equals the first in the topology. Null: nobody said to hold any of it. */
-function holderOf(candidates: readonly Candidate[], { held }: Holdings, taken: Taken): Holder | null {
+function holderOf(candidates: readonly Candidate[], holdings: Holdings, taken: Taken): Holder | null {
   // Hardly any study is held anywhere, and a thousand names need not be looked up to know it.
-  if (!holdsAny(held)) return null;
+  if (!holdsAny(holdings)) return null;
   let holder: Holder | null = null;
   for (const candidate of candidates) {
-    const instances = held.get(candidate.backend) ?? 0;
+    const instances = holdings.held.get(candidate.backend) ?? 0;
     if (taken.has(candidate.backend) || instances <= (holder?.instances ?? 0)) continue;
     holder = { candidate, instances };
   }
   return holder;
 }
 
-function holdsAny(held: Holdings['held']): boolean {
+/** Whether any backend said that it holds something. */
+export function holdsAny({ held }: Holdings): boolean {
   for (const instances of held.values()) if (instances > 0) return true;
   return false;
 }
@@ -129,7 +148,7 @@ function follow(holder: Holder, candidates: readonly Candidate[], holdings: Hold
     holdings,
   );
   const also = alsoOn === null ? '' : `, of which a part is also on ${alsoOn}`;
-  return explained(
+  return new Explained(
     {
       kind: 'followed',
       backend: candidate.backend,
@@ -164,7 +183,7 @@ function nobody(candidates: readonly Candidate[], eligibility: Eligibility, hold
   // The reason is kept with every waiting study, so on a large farm it names some; `considered` has them all.
   const named = reasons.slice(0, 4).join(' | ');
   const more = reasons.length > 4 ? ` | and ${reasons.length - 4} more` : '';
-  return explained(
+  return new Explained(
     {
       kind: 'waiting',
       backend: null,

@@ -51,8 +51,13 @@ export interface Dispatcher {
 }
 
 const tickMs = 1_000;
-/** Studies looked up at the same time: enough to keep backends busy, few enough to leave them threads for images. */
+/**
+ * Studies looked up at the same time: enough to keep backends busy, few enough to leave them threads for images. On a large farm so many
+ * questions together make fewer: each of them costs the service itself a twentieth of a millisecond, and with sixteen studies on a thousand
+ * backends it would be too late to read the answers in time, and take every backend for one that hangs.
+ */
 const lookupsAtOnce = 16;
+const questionsAtOnce = 2_000;
 /** The oldest unplaced studies, listed again at each tick. */
 const netSize = 128;
 /** More than any ledger holds; SQLite counts in 64 bits, but this is the largest number no layer in between rounds. */
@@ -83,6 +88,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   const pending = new Map<string, Pending>();
   const queued: Pending[] = [];
+  const mostLookups = Math.max(
+    1,
+    Math.min(lookupsAtOnce, Math.floor(questionsAtOnce / Math.max(1, options.backends.size))),
+  );
   let looking = 0;
   let running = false;
   /** The ledger failed: asking it faster than once a tick frees no disk. */
@@ -142,7 +151,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   function pump(): void {
     if (running && !stalled && rounds.busy) decideSome();
-    while (running && !stalled && looking < lookupsAtOnce) {
+    while (running && !stalled && looking < mostLookups) {
       const next = queued.shift();
       if (next === undefined) break;
       void look(next);

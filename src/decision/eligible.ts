@@ -50,11 +50,35 @@ export function splitEligible(candidates: readonly Candidate[], taken: Taken, by
   };
 }
 
+/**
+ * False: no study at all may be given to it now. True says less than it seems to: its disk, its failed transfers and what else a study has to do with it
+ * are looked at for each study.
+ */
+export function isOpen(candidate: Candidate): boolean {
+  return candidate.operator === 'ready' && candidate.health === 'up' && candidate.weight > 0;
+}
+
+/**
+ * How large a study may be that could certainly be given to one of these now, were nothing else against it; below 0: nobody is certain to take
+ * any.
+ */
+export function roomFor(candidates: readonly Candidate[]): number {
+  let most = Number.NEGATIVE_INFINITY;
+  for (const candidate of candidates) {
+    if (!isOpen(candidate) || candidate.breakerReason !== null) continue;
+    const { freeBytes } = candidate;
+    most = Math.max(most, freeBytes === null ? Number.POSITIVE_INFINITY : freeBytes - keptFree(candidate));
+  }
+  return most;
+}
+
 /** Backends the study must not go to, with the reason for a person. */
 export type Taken = ReadonlyMap<string, string>;
 
 /** Everything that stands in the way; null: nothing. */
 function obstacleOf(candidate: Candidate, taken: Taken, bytes: number): string | null {
+  // Nearly always nothing does, and of a thousand candidates none needs a list to learn that.
+  if (isOpen(candidate) && candidate.freeBytes === null && !taken.has(candidate.backend)) return null;
   const obstacles = [
     taken.get(candidate.backend) ?? null,
     operatorObstacle(candidate),
@@ -67,13 +91,16 @@ function obstacleOf(candidate: Candidate, taken: Taken, bytes: number): string |
 }
 
 /** Says no figure of what is free: the reason is kept once for each study that waits, and would be kept anew with each image. */
-function diskObstacle({ freeBytes, diskBytes }: Candidate, bytes: number): string | null {
+function diskObstacle(candidate: Candidate, bytes: number): string | null {
+  const { freeBytes } = candidate;
   if (freeBytes === null) return null;
-  const kept =
-    diskBytes === null
-      ? reserve.bytes
-      : Math.min(Math.max(reserve.bytes, reserve.share * diskBytes), largestReserve * diskBytes);
+  const kept = keptFree(candidate);
   return freeBytes - bytes >= kept ? null : `too little free on its disk: ${gigabytes(kept)} GB stay free`;
+}
+
+function keptFree({ diskBytes }: Candidate): number {
+  if (diskBytes === null) return reserve.bytes;
+  return Math.min(Math.max(reserve.bytes, reserve.share * diskBytes), largestReserve * diskBytes);
 }
 
 function gigabytes(value: number): string {

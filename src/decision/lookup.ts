@@ -16,8 +16,11 @@ export interface LookupOptions {
   readonly clock: Clock;
 }
 
-/** How long a backend that was too late the last time is waited for, until it is given the full time again. */
-const shortMs = 50;
+/**
+ * How long a backend that was too late the last time is waited for, until it is given the full time again. The more of them there are the
+ * longer the service takes to ask and to read: none of them is late by that.
+ */
+const short = { leastMs: 50, msForEach: 0.25 };
 const untilPatientMs = 5_000;
 
 /**
@@ -31,13 +34,14 @@ const untilPatientMs = 5_000;
  */
 export function createLookup(options: LookupOptions): (studyUid: string, stop: Stop) => Promise<Lookup> {
   const { backends, timeoutMs, clock } = options;
+  const shortMs = Math.min(timeoutMs, Math.max(short.leastMs, short.msForEach * backends.size));
   /** Backends that were too late, with the time at which the next full try is due. */
   const late = new Map<string, EpochMs>();
 
   function limitFor(backend: string, now: EpochMs): number {
     const due = late.get(backend);
     if (due === undefined) return timeoutMs;
-    if (now < due) return Math.min(shortMs, timeoutMs);
+    if (now < due) return shortMs;
     // This study is the one that tries; those that come meanwhile do not wait with it.
     late.set(backend, now + untilPatientMs);
     return timeoutMs;
@@ -70,7 +74,7 @@ export function createLookup(options: LookupOptions): (studyUid: string, stop: S
         } catch (error) {
           silent.set(name, troubleOf(error));
           // By the time it took and not by its kind: a connection that breaks after a second cost a second too.
-          const slow = performance.now() - asked >= Math.min(shortMs, timeoutMs) - 1;
+          const slow = performance.now() - asked >= shortMs - 1;
           if (slow && !late.has(name)) late.set(name, clock() + untilPatientMs);
         }
       }),

@@ -21,8 +21,9 @@ export function place(
   if (ledger.unplacedStudy(studyUid, copy) === null) return { kind: 'gone' };
   // What it said counts only of the one that was chosen.
   const clean = verdict.backend !== null && holdings.held.get(verdict.backend) === 0;
-  const { alsoOn, waitsFor: _, anyEligible: __, ...decision } = verdict;
-  const assignment = ledger.decide({ studyUid, copy, at: now, policy, clean, ...decision });
+  const { kind, backend, reason, considered, alsoOn } = verdict;
+  const decision = { studyUid, copy, at: now, policy, clean, kind, backend, reason, considered };
+  const assignment = ledger.decide(decision);
   if (assignment === null) return { kind: 'waiting' };
   if (alsoOn !== null) {
     const text = `${assignment.backend} holds most of it and gets the rest; a part is also on ${alsoOn}, and stays there`;

@@ -86,4 +86,16 @@ export interface Policy {
     now: EpochMs,
   ): readonly StudyToPlace[];
   choose(study: StudyToPlace, candidates: readonly Candidate[], now: EpochMs): Choice;
+  /** Of a policy that lets studies wait for a free lane; without it nobody can tell what it would do but by asking it. */
+  readonly lateBinding?: LateBinding;
+}
+
+/**
+ * What such a policy promises: where no candidate has a free lane every study waits, whatever it is, and what is placed on a backend, or
+ * waits for it, never makes a lane free there.
+ */
+export interface LateBinding {
+  isFree(candidate: Candidate): boolean;
+  /** Why a study waits where no lane is free. */
+  readonly noneFree: string;
 }

@@ -56,6 +56,19 @@ const leastShare = 0.1;
  */
 const silence = { seconds: 3, times: 3, least: 0.001 };
 
+/** Whether a transfer would begin there at once. Whatever is reserved: what has not arrived holds no lane. */
+export function hasFreeLane(candidate: Candidate): boolean {
+  return busyLanesOf(candidate, partsAheadOf(candidate)) < candidate.lanes;
+}
+
+function partsAheadOf({ instancesInFlight, bytesInFlight }: Candidate): number {
+  return partsOf({ instances: instancesInFlight, bytes: bytesInFlight });
+}
+
+function busyLanesOf({ busyLanes, lanes }: Candidate, partsAhead: number): number {
+  return Math.max(busyLanes, Math.min(lanes, Math.ceil(partsAhead)));
+}
+
 /** How the backend stands now. */
 export function standingOf(candidate: Candidate, now: EpochMs, options: ProspectOptions): Standing {
   const { lanes, reserved, instancesInFlight, bytesInFlight, service } = candidate;
@@ -70,8 +83,8 @@ export function standingOf(candidate: Candidate, now: EpochMs, options: Prospect
   const quiet = quietSeconds(candidate, now, { c, o, s }, usualG);
   const g = quiet === null ? usualG : usualG * Math.max(silence.least, quiet.expected / quiet.seconds);
 
-  const partsAhead = partsOf({ instances: instancesInFlight, bytes: bytesInFlight });
-  const busyLanes = Math.max(candidate.busyLanes, Math.min(lanes, Math.ceil(partsAhead)));
+  const partsAhead = partsAheadOf(candidate);
+  const busyLanes = busyLanesOf(candidate, partsAhead);
   const ahead =
     (Math.max(candidate.busyLanes, partsAhead) * c + instancesInFlight * o + bytesInFlight * s) / g;
   const perImage = o + c / imagesTogether;
@@ -83,7 +96,6 @@ export function standingOf(candidate: Candidate, now: EpochMs, options: Prospect
   const free = Math.max(leastShare * lanes, lanes - reservedLanes);
   return {
     candidate,
-    // Whatever is reserved: what has not arrived holds no lane.
     isFree: busyLanes < lanes,
     secondsPerTransfer: c,
     secondsPerInstance: o,

@@ -1,6 +1,6 @@
 import type { EpochMs, StudyToPlace } from '../study.ts';
-import { afterPlacement, decide, type Holdings, type Verdict } from './decide.ts';
-import type { Taken } from './eligible.ts';
+import { afterPlacement, decide, type Holdings, holdsAny, type Verdict } from './decide.ts';
+import { isOpen, roomFor, type Taken } from './eligible.ts';
 import type { Candidate, Policy } from './policy.ts';
 
 /** A study that has no backend yet, with what the backends said they hold of it. */
@@ -18,6 +18,10 @@ export const studiesInARound = 128;
  * behind one see the farm as it is then: also with what only waits for a backend, which has a virtual place there. Without that
  * everybody would wait for the fastest. Lazy, so that whoever keeps the decisions may stop when the hook must be answered.
  *
+ * Once no lane is free anywhere the rest would wait, each of them, and comparing all backends for each only to learn that was most of the work of
+ * a busy farm. `mustHear`: studies that are to have a verdict all the same, such as those whose waiting nobody has explained yet; the
+ * round goes on to the last of these, over all before it, so that each sees the same as it would have. Without it, all.
+ *
  * Pure: the service and a simulation run these lines.
  *
  * @throws Error as `decide`
@@ -27,14 +31,51 @@ export function* decideRound(
   waiting: readonly Unplaced[],
   candidates: readonly Candidate[],
   now: EpochMs,
+  mustHear: (one: Unplaced) => boolean = () => true,
 ): Generator<{ readonly one: Unplaced; readonly verdict: Verdict }, void, undefined> {
+  const ordered = inOrder(policy, waiting, candidates, now);
+  const isFull = fullness(policy);
   let seen = candidates;
-  for (const one of inOrder(policy, waiting, candidates, now)) {
+  let end = ordered.length;
+  let cut = false;
+  for (const [at, one] of ordered.entries()) {
+    if (!cut && isFull(seen)) {
+      cut = true;
+      const isSure = waitsForSure(seen);
+      end = 1 + ordered.findLastIndex((other) => mustHear(other) || !isSure(other));
+    }
+    if (at >= end) return;
     const verdict = decide(policy, one.study, seen, now, one.holdings, one.taken);
     const place = verdict.backend ?? verdict.waitsFor;
     if (place !== null) seen = afterPlacement(seen, place, one.study);
     yield { one, verdict };
   }
+}
+
+/**
+ * Whether a study can do nothing but wait for a lane, where none is free: no backend holds it, and somebody could take it. Otherwise it
+ * is to be followed, or to be told that nobody can.
+ */
+function waitsForSure(candidates: readonly Candidate[]): (one: Unplaced) => boolean {
+  const room = roomFor(candidates);
+  return ({ study, holdings, taken }) =>
+    study.expected.bytes < room && taken.size === 0 && !holdsAny(holdings);
+}
+
+/**
+ * Says of a round's candidates whether no lane is free on any that some study may be given; asked again and again as the round goes on,
+ * it looks at each of them once, since within a round none becomes free.
+ */
+function fullness({ lateBinding }: Policy): (candidates: readonly Candidate[]) => boolean {
+  if (lateBinding === undefined) return () => false;
+  let first = 0;
+  return (candidates) => {
+    for (; first < candidates.length; first++) {
+      const candidate = candidates[first];
+      if (candidate !== undefined && isOpen(candidate) && lateBinding.isFree(candidate)) return false;
+    }
+    return true;
+  };
 }
 
 /** Ordered before it is cut: the largest study of a batch may be the youngest of a thousand. */

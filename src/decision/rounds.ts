@@ -99,13 +99,16 @@ export function createRounds(options: RoundsOptions): Rounds {
     const policy = options.policy();
     const { pendings, gone } = lines.lineUp(queue.first(inARound(policy)), now);
     for (const one of gone) end(one);
-    const generator = decideRound(policy, [...pendings.keys()], candidates, now);
+    // Whoever has heard already that no lane is free need not hear it again.
+    const mustHear = (one: Unplaced): boolean =>
+      pendings.get(one)?.keptReason !== policy.lateBinding?.noneFree;
+    const generator = decideRound(policy, [...pendings.keys()], candidates, now, mustHear);
     const freeLanes = candidates.reduce(
       (sum, { health, lanes, busyLanes }) => sum + (health === 'up' ? Math.max(0, lanes - busyLanes) : 0),
       0,
     );
     let unsaid = 0;
-    for (const { keptReason } of pendings.values()) if (keptReason === null) unsaid++;
+    for (const one of pendings.values()) if (isUnsaid(one)) unsaid++;
     round = { generator, policy, pendings, up, freeLanes, unsaid, tookMs: 0, left: 0 };
   }
 
@@ -183,7 +186,10 @@ export function createRounds(options: RoundsOptions): Rounds {
       }
       one.keptReason = verdict.reason;
     }
-    if (verdict.anyEligible) return;
+    if (verdict.anyEligible) {
+      one.stuckAt = null;
+      return;
+    }
     queue.setAside(one, now);
     if (round !== null) round.left++;
     sayWaiting(verdict.reason);
@@ -300,7 +306,7 @@ export function createRounds(options: RoundsOptions): Rounds {
         const { one: unplaced, verdict } = next.value;
         const one = current.pendings.get(unplaced);
         if (one?.lookup == null || !queue.has(one)) continue;
-        if (one.keptReason === null) current.unsaid--;
+        if (isUnsaid(one)) current.unsaid--;
         try {
           handle(current, one, verdict, one.lookup);
           if (verdict.kind === 'placed') current.freeLanes--;
@@ -329,4 +335,9 @@ export function createRounds(options: RoundsOptions): Rounds {
       return decide(policy, own.study, candidates, now, own.holdings, own.taken).considered;
     },
   };
+}
+
+/** Nobody knows yet what it waits for: nothing was said of it, or that nobody could take it. */
+function isUnsaid({ keptReason, stuckAt }: Pending): boolean {
+  return keptReason === null || stuckAt !== null;
 }

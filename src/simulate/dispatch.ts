@@ -37,6 +37,8 @@ const betweenRounds = 0.003;
 const orderedInARound = 1_000;
 
 const nothingTaken: Taken = new Map();
+/** Nobody reads here why a study waits. */
+const nobody = (): boolean => false;
 
 /** Decides as the service does: in rounds, over the oldest that wait, on arrival, on completion and once a second. */
 export function createDispatch(parts: DispatchParts): Dispatch {
@@ -78,7 +80,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     const candidates = parts.candidates();
     const free = members.reduce((sum, member) => sum + pool.freeLanes(member.name), 0);
     const placed: (readonly [Study, string])[] = [];
-    for (const { one, verdict } of decideRound(policy, waiting, candidates, epochMs(agenda.now))) {
+    for (const { one, verdict } of decideRound(policy, waiting, candidates, epochMs(agenda.now), nobody)) {
       const study = studies.get(one.study);
       if (study === undefined) continue;
       if (verdict.backend !== null) placed.push([study, verdict.backend]);
@@ -108,7 +110,8 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       const taken = obstaclesTo(pool, member.name);
       const studies = new Map(stuck.map((study) => [parts.toPlace(study), study]));
       const waiting = [...studies.keys()].map((study) => ({ study, taken, holdings: nobodyAsked }));
-      for (const { one, verdict } of decideRound(policy, waiting, parts.candidates(), epochMs(agenda.now))) {
+      const verdicts = decideRound(policy, waiting, parts.candidates(), epochMs(agenda.now), nobody);
+      for (const { one, verdict } of verdicts) {
         const study = studies.get(one.study);
         if (study === undefined || verdict.backend === null) continue;
         parts.unbind(study, member);

@@ -11,7 +11,7 @@ import type { Carriage, World } from './world.ts';
 export interface LanesParts {
   readonly agenda: Agenda;
   readonly pool: LivePool;
-  readonly world: () => World;
+  readonly world: () => World<Chunk>;
   readonly limits: ChunkLimits;
   readonly gatherSeconds: number;
   /** What has been learnt of each backend, by its number. */
@@ -25,8 +25,8 @@ export interface SimulatedLanes {
   /** Its backend is out: what is under way proves nothing any more. */
   readonly unbind: (study: Study, member: Member) => void;
   fill(member: Member): void;
-  done(carriage: Carriage, member: Member): void;
-  failed(carriage: Carriage, member: Member, code: FailureCode): void;
+  done(carriage: Carriage<Chunk>, member: Member): void;
+  failed(carriage: Carriage<Chunk>, member: Member, code: FailureCode): void;
   /** Moves what has arrived whole since the last time to the counters. */
   readonly countArrived: (member: Member) => void;
   /** The pool tells of a lane that is being freed here: nothing else has changed in it. */
@@ -41,22 +41,20 @@ export interface SimulatedLanes {
  */
 export function createSimulatedLanes(parts: LanesParts): SimulatedLanes {
   const { agenda, pool, world, limits, gatherSeconds, services } = parts;
-  const chunks = new Map<Carriage, Chunk>();
-  const wakeAt = new Map<Member, number>();
+  /** By the backend's number: when it is to be looked at again, if at all. */
+  const wakeAt: number[] = services.map(() => Number.POSITIVE_INFINITY);
   /** When the last transfer to each was begun that left nothing waiting. */
-  const emptiedAt = new Map<Member, number>();
+  const emptiedAt: number[] = services.map(() => Number.NEGATIVE_INFINITY);
   let isFreeing = false;
   let transfers = 0;
   let retries = 0;
 
   function wakeLater(member: Member, seconds: number): void {
-    if (seconds === Number.POSITIVE_INFINITY || (wakeAt.get(member) ?? Number.POSITIVE_INFINITY) <= seconds) {
-      return;
-    }
-    wakeAt.set(member, seconds);
+    if ((wakeAt[member.index] ?? Number.POSITIVE_INFINITY) <= seconds) return;
+    wakeAt[member.index] = seconds;
     agenda.at(seconds, () => {
-      if (wakeAt.get(member) !== seconds) return;
-      wakeAt.delete(member);
+      if (wakeAt[member.index] !== seconds) return;
+      wakeAt[member.index] = Number.POSITIVE_INFINITY;
       fill(member);
     });
   }
@@ -66,7 +64,7 @@ export function createSimulatedLanes(parts: LanesParts): SimulatedLanes {
       const sendable = pool.sendable(member.name, epochMs(agenda.now));
       // A back-off's end and a change of health are told by the pool.
       if (!sendable.ok) return;
-      const gathered = (emptiedAt.get(member) ?? Number.NEGATIVE_INFINITY) + gatherSeconds;
+      const gathered = (emptiedAt[member.index] ?? Number.NEGATIVE_INFINITY) + gatherSeconds;
       if (agenda.now < gathered) {
         wakeLater(member, gathered);
         return;
@@ -78,8 +76,7 @@ export function createSimulatedLanes(parts: LanesParts): SimulatedLanes {
         if (next > agenda.now) wakeLater(member, next);
         return;
       }
-      if (member.queue.nextAt() <= agenda.now) emptiedAt.delete(member);
-      else emptiedAt.set(member, agenda.now);
+      emptiedAt[member.index] = member.queue.nextAt() <= agenda.now ? Number.NEGATIVE_INFINITY : agenda.now;
       start(member, chunk);
     }
   }
@@ -91,17 +88,13 @@ export function createSimulatedLanes(parts: LanesParts): SimulatedLanes {
     member.mostLanes = Math.max(member.mostLanes, member.busyLanes);
     if (chunk.isRetry) member.retryLanes++;
     member.changed = true;
-    chunks.set(world().carry(member.index, chunk), chunk);
+    world().carry(member.index, chunk);
   }
 
-  function over(carriage: Carriage, member: Member): Chunk {
-    const chunk = chunks.get(carriage);
-    if (chunk === undefined) throw new Error('a transfer ended that nobody had started');
-    chunks.delete(carriage);
+  function over(chunk: Chunk, member: Member): void {
     member.busyLanes--;
     if (chunk.isRetry) member.retryLanes--;
     member.changed = true;
-    return chunk;
   }
 
   function prove({ study, epoch, from, to }: Segment, member: Member): void {
@@ -181,8 +174,8 @@ export function createSimulatedLanes(parts: LanesParts): SimulatedLanes {
       study.proven = 0;
     },
     done(carriage, member) {
-      const chunk = over(carriage, member);
-      const { instances, bytes, segments } = chunk;
+      const { instances, bytes, segments } = carriage.load;
+      over(carriage.load, member);
       const seconds = agenda.now - carriage.startedAt;
       const known = services[member.index];
       if (known !== undefined) {
@@ -193,12 +186,12 @@ export function createSimulatedLanes(parts: LanesParts): SimulatedLanes {
       freeLane(member);
     },
     failed(carriage, member, code) {
-      const chunk = over(carriage, member);
+      over(carriage.load, member);
       retries++;
       // What had moved before is there, unless the backend is not: it is asked before anything is sent again.
       let moved = world().answers(member.index) ? carriage.moved() : 0;
       const notBefore = pool.transferFailed(member.name, code, '', epochMs(agenda.now));
-      for (const { study, epoch, from, to } of chunk.segments) {
+      for (const { study, epoch, from, to } of carriage.load.segments) {
         const there = Math.min(moved, to - from);
         moved -= there;
         member.queue.putBack({ study, epoch, from: from + there, to }, (notBefore - epochMs(0)) / 1000);

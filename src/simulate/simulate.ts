@@ -16,7 +16,7 @@ import {
 } from './farm.ts';
 import { createSimulatedLanes } from './lanes.ts';
 import { trueService } from './oracle.ts';
-import type { ChunkLimits } from './queue.ts';
+import type { Chunk, ChunkLimits } from './queue.ts';
 import { randomOf } from './random.ts';
 import { createStudy, type Study, toPlace } from './study.ts';
 import { createWorld, type ModelledBackend } from './world.ts';
@@ -136,7 +136,7 @@ export function simulate(simulation: Simulation): SimulationResult {
   });
   const books = { agenda, countArrived: lanes.countArrived, predictAnew: placeable };
   const booked = (member: Member): Booked => bookedAt(member, books);
-  const world = createWorld({
+  const world = createWorld<Chunk>({
     agenda,
     backends,
     frontBytesPerSecond: simulation.frontBytesPerSecond ?? Number.POSITIVE_INFINITY,

@@ -41,9 +41,10 @@ export interface Load {
   readonly effortBytes: number;
 }
 
-export interface Carriage {
+export interface Carriage<L extends Load = Load> {
   readonly backend: number;
-  readonly load: Load;
+  /** What it was given to carry. */
+  readonly load: L;
   readonly startedAt: number;
   /** Instances that are over, as the front counts them. */
   moved(): number;
@@ -51,21 +52,21 @@ export interface Carriage {
   movedAt(): number;
 }
 
-export interface WorldOptions {
+export interface WorldOptions<L extends Load = Load> {
   readonly agenda: Agenda;
   readonly backends: readonly ModelledBackend[];
   /** What all transfers share. */
   readonly frontBytesPerSecond: number;
   readonly stallSeconds: number;
   readonly timeout: { readonly baseSeconds: number; readonly bytesPerSecond: number };
-  readonly onDone: (carriage: Carriage) => void;
-  readonly onFailed: (carriage: Carriage, code: FailureCode) => void;
+  readonly onDone: (carriage: Carriage<L>) => void;
+  readonly onFailed: (carriage: Carriage<L>, code: FailureCode) => void;
   /** Crashed, or back. */
   readonly onReach: (backend: number, answers: boolean) => void;
 }
 
-export interface World {
-  carry(backend: number, load: Load): Carriage;
+export interface World<L extends Load = Load> {
+  carry(backend: number, load: L): Carriage<L>;
   /** The backend was found to be down: its transfers are called off, which takes a moment. */
   callOff(backend: number): void;
   answers(backend: number): boolean;
@@ -87,7 +88,7 @@ const lookSeconds = 2;
 /** Orthanc counts a job's progress in hundredths. */
 const mostSteps = 100;
 
-interface Moving extends Carriage {
+interface Moving<L extends Load> extends Carriage<L> {
   readonly work: number;
   readonly steps: number;
   readonly deadline: number;
@@ -102,9 +103,10 @@ interface Moving extends Carriage {
   isWatched: boolean;
 }
 
-interface Site {
+interface Site<L extends Load> {
   readonly backend: ModelledBackend;
-  readonly active: Set<Moving>;
+  /** The oldest first. No set: it would be rebuilt after every few transfers, and each one left behind keeps the next alive. */
+  readonly active: Moving<L>[];
   condition: Condition;
   busy: number;
   busyAsOf: number;
@@ -112,23 +114,23 @@ interface Site {
 
 const asGiven: Condition = { at: 0, speed: 1, steady: 1, answers: true };
 
-export function createWorld(options: WorldOptions): World {
+export function createWorld<L extends Load>(options: WorldOptions<L>): World<L> {
   const { agenda, frontBytesPerSecond, stallSeconds, timeout } = options;
   const sites = options.backends.map(
-    (backend): Site => ({ backend, active: new Set(), condition: asGiven, busy: 0, busyAsOf: 0 }),
+    (backend): Site<L> => ({ backend, active: [], condition: asGiven, busy: 0, busyAsOf: 0 }),
   );
   /** Bytes a second that all transfers would move were the front's line endless. */
   let demand = 0;
 
   for (const [index, site] of sites.entries()) planCondition(index, site, 0);
 
-  function siteOf(backend: number): Site {
+  function siteOf(backend: number): Site<L> {
     const site = sites[backend];
     if (site === undefined) throw new RangeError(`there is no backend number ${backend}`);
     return site;
   }
 
-  function planCondition(index: number, site: Site, next: number): void {
+  function planCondition(index: number, site: Site<L>, next: number): void {
     const condition = site.backend.conditions[next];
     if (condition === undefined) return;
     agenda.at(condition.at, () => {
@@ -142,21 +144,21 @@ export function createWorld(options: WorldOptions): World {
     });
   }
 
-  function doneOf(one: Moving): number {
+  function doneOf(one: Moving<L>): number {
     return Math.min(one.work, one.done + one.rate * (agenda.frontNow - one.asOf));
   }
 
-  function stepsOf(one: Moving): number {
+  function stepsOf(one: Moving<L>): number {
     return Math.floor((doneOf(one) / one.work) * one.steps + 1e-9);
   }
 
-  function demandOf(one: Moving): number {
+  function demandOf(one: Moving<L>): number {
     return (one.load.bytes / one.work) * one.rate;
   }
 
-  function setRates(site: Site): void {
+  function setRates(site: Site<L>): void {
     const { backend, active, condition } = site;
-    const rate = condition.speed / (1 + backend.contention * Math.max(0, active.size - 1));
+    const rate = condition.speed / (1 + backend.contention * Math.max(0, active.length - 1));
     for (const one of active) {
       noteStep(one);
       demand -= demandOf(one);
@@ -175,7 +177,7 @@ export function createWorld(options: WorldOptions): World {
     agenda.setPace(demand > frontBytesPerSecond ? frontBytesPerSecond / demand : 1);
   }
 
-  function planEnd(one: Moving): void {
+  function planEnd(one: Moving<L>): void {
     if (one.rate <= 0) return;
     const { version } = one;
     agenda.atFront(one.asOf + (one.work - one.done) / one.rate, () => {
@@ -186,7 +188,7 @@ export function createWorld(options: WorldOptions): World {
   }
 
   /** Before the rate changes: when the last step was made is read from the rate there was. */
-  function noteStep(one: Moving): void {
+  function noteStep(one: Moving<L>): void {
     const before = Math.floor((one.done / one.work) * one.steps + 1e-9);
     const steps = stepsOf(one);
     if (steps > before && one.rate > 0) {
@@ -195,33 +197,33 @@ export function createWorld(options: WorldOptions): World {
     }
   }
 
-  function end(one: Moving): void {
+  function end(one: Moving<L>): void {
     const site = siteOf(one.backend);
     countBusy(site);
     one.isOver = true;
     demand = Math.max(0, demand - demandOf(one));
-    site.active.delete(one);
-    if (site.active.size > 0) setRates(site);
+    site.active.splice(site.active.indexOf(one), 1);
+    if (site.active.length > 0) setRates(site);
     else setPace();
   }
 
-  function countBusy(site: Site): void {
-    site.busy += site.active.size * (agenda.now - site.busyAsOf);
+  function countBusy(site: Site<L>): void {
+    site.busy += site.active.length * (agenda.now - site.busyAsOf);
     site.busyAsOf = agenda.now;
   }
 
-  function fail(one: Moving, code: FailureCode): void {
+  function fail(one: Moving<L>, code: FailureCode): void {
     if (one.isOver) return;
     end(one);
     options.onFailed(one, code);
   }
 
-  function failSoon(one: Moving, code: FailureCode, seconds: number): void {
+  function failSoon(one: Moving<L>, code: FailureCode, seconds: number): void {
     agenda.at(agenda.now + seconds, () => fail(one, code));
   }
 
   /** Only what is so slow that somebody would see it stand still, or that its time may run out. */
-  function watch(one: Moving): void {
+  function watch(one: Moving<L>): void {
     if (one.isWatched || one.isOver) return;
     const left = one.rate > 0 ? (one.work - one.done) / one.rate : Number.POSITIVE_INFINITY;
     if (Math.min(left, one.work / one.steps / one.rate) < lookSeconds && left < timeout.baseSeconds / 2)
@@ -245,7 +247,7 @@ export function createWorld(options: WorldOptions): World {
     carry(backend, load) {
       const site = siteOf(backend);
       const { setupSeconds, secondsPerInstance, secondsPerByte } = site.backend;
-      const one: Moving = {
+      const one: Moving<L> = {
         backend,
         load,
         startedAt: agenda.now,
@@ -266,7 +268,7 @@ export function createWorld(options: WorldOptions): World {
         },
       };
       countBusy(site);
-      site.active.add(one);
+      site.active.push(one);
       setRates(site);
       if (!site.condition.answers) failSoon(one, 'backend-unreachable', refusedAfterSeconds);
       return one;
@@ -278,7 +280,7 @@ export function createWorld(options: WorldOptions): World {
     condition: (backend) => siteOf(backend).condition,
     quiet(backend) {
       const { active } = siteOf(backend);
-      let oldest: Moving | null = null;
+      let oldest: Moving<L> | null = null;
       let since = Number.NEGATIVE_INFINITY;
       for (const one of active) {
         if (!one.isWatched) return null;

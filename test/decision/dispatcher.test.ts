@@ -149,6 +149,29 @@ describe('the dispatcher', () => {
     );
   });
 
+  test('on a large farm few studies are looked up at once: the answers to so many questions are read in time', async () => {
+    const open = new Map<string, number>();
+    let most = 0;
+    const names = Array.from({ length: 700 }, (_, index) => `b${index}`);
+    const ask: Ask = async (uid) => {
+      open.set(uid, (open.get(uid) ?? 0) + 1);
+      most = Math.max(most, open.size);
+      await new Promise((resolve) => setImmediate(resolve));
+      const left = (open.get(uid) ?? 0) - 1;
+      if (left > 0) open.set(uid, left);
+      else open.delete(uid);
+      return 0;
+    };
+    await using d = await desk(Object.fromEntries(names.map((name) => [name, ask])));
+    d.allUp();
+    receive(d, uids(12));
+    d.dispatcher.start();
+    await d.dispatcher.tick();
+    expect(d.placed).toHaveLength(12);
+    expect(d.asked()).toBe(12 * 700);
+    expect(most).toBe(2);
+  });
+
   test('a full ledger loses nothing: said, and tried again at the next tick', async () => {
     let full = true;
     await using r = await desk({ a: empty });

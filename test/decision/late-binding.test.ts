@@ -257,50 +257,72 @@ describe('the queue', () => {
   });
 });
 
+const farm = ['a', 'b', 'c'];
+const event = fc.oneof(
+  fc.record({ kind: fc.constant('study' as const), instances: fc.integer({ min: 1, max: 120 }) }),
+  fc.record({
+    kind: fc.constantFrom('take', 'free', 'down', 'up', 'drain', 'ready'),
+    of: fc.constantFrom(...farm),
+  }),
+  fc.record({ kind: fc.constant('time' as const), ms: fc.integer({ min: 1, max: 20_000 }) }),
+);
+type Event = typeof event extends fc.Arbitrary<infer E> ? E : never;
+
+/** Lets things happen to a desk of these three backends. */
+function player(d: Desk): {
+  readonly studies: () => number;
+  readonly play: (one: Event) => void;
+  /** Whatever can go to the backend is on its way. */
+  readonly work: (name: string) => void;
+  /** The oldest transfer to it is over. */
+  readonly arrived: (name: string) => void;
+} {
+  const open = new Map<string, Transfer[]>(farm.map((name) => [name, []]));
+  let studies = 0;
+  const work = (name: string): void => {
+    for (let next = begin(d, name); next !== null; next = begin(d, name)) open.get(name)?.push(next);
+  };
+  const arrived = (name: string): void => {
+    const first = open.get(name)?.shift();
+    if (first !== undefined) end(d, first);
+  };
+  return {
+    studies: () => studies,
+    work,
+    arrived,
+    play(one) {
+      const now = d.time.clock();
+      if (one.kind === 'study') {
+        receive(d, [`1.2.${++studies}`], one.instances);
+        d.dispatcher.studyWaits(`1.2.${studies}`);
+      } else if (one.kind === 'time') d.time.advance(one.ms);
+      else if ('of' in one) {
+        const { of } = one;
+        if (one.kind === 'take') work(of);
+        else if (one.kind === 'free') arrived(of);
+        else if (one.kind === 'up') d.pool.observed(of, { at: now, up: true, reason: null, latencyMs: 1 });
+        else if (one.kind === 'down') {
+          for (let misses = 0; misses < 2; misses++)
+            d.pool.observed(of, { at: now, up: false, reason: 'gone', latencyMs: null });
+        } else if (one.kind === 'drain' || one.kind === 'ready')
+          d.pool.setOperator(of, { state: one.kind }, now);
+      }
+    },
+  };
+}
+
 test('whatever happens to lanes and backends: every study is bound once, and none is left when all is well again', async () => {
-  const names = ['a', 'b', 'c'];
-  const event = fc.oneof(
-    fc.record({ kind: fc.constant('study' as const), instances: fc.integer({ min: 1, max: 120 }) }),
-    fc.record({
-      kind: fc.constantFrom('take', 'free', 'down', 'up', 'drain', 'ready'),
-      of: fc.constantFrom(...names),
-    }),
-    fc.record({ kind: fc.constant('time' as const), ms: fc.integer({ min: 1, max: 20_000 }) }),
-  );
   await fc.assert(
     fc.asyncProperty(fc.array(event, { minLength: 5, maxLength: 40 }), async (events) => {
       await using d = await desk({ a: empty, b: empty, c: empty }, late);
       d.allUp();
       d.dispatcher.start();
-      const open = new Map<string, Transfer[]>(names.map((name) => [name, []]));
-      let studies = 0;
-      const work = (name: string): void => {
-        for (let next = begin(d, name); next !== null; next = begin(d, name)) open.get(name)?.push(next);
-      };
-      const arrived = (name: string): void => {
-        const first = open.get(name)?.shift();
-        if (first !== undefined) end(d, first);
-      };
+      const { play, work, arrived, studies } = player(d);
       for (const one of events) {
-        const now = d.time.clock();
-        if (one.kind === 'study') {
-          receive(d, [`1.2.${++studies}`], one.instances);
-          d.dispatcher.studyWaits(`1.2.${studies}`);
-        } else if (one.kind === 'time') d.time.advance(one.ms);
-        else if ('of' in one) {
-          const { of } = one;
-          if (one.kind === 'take') work(of);
-          else if (one.kind === 'free') arrived(of);
-          else if (one.kind === 'up') d.pool.observed(of, { at: now, up: true, reason: null, latencyMs: 1 });
-          else if (one.kind === 'down') {
-            for (let misses = 0; misses < 2; misses++)
-              d.pool.observed(of, { at: now, up: false, reason: 'gone', latencyMs: null });
-          } else if (one.kind === 'drain' || one.kind === 'ready')
-            d.pool.setOperator(of, { state: one.kind }, now);
-        }
+        play(one);
         await new Promise((resolve) => setImmediate(resolve));
       }
-      for (const name of names) d.pool.setOperator(name, { state: 'ready' }, d.time.clock());
+      for (const name of farm) d.pool.setOperator(name, { state: 'ready' }, d.time.clock());
       d.allUp();
       for (
         let rounds = 0;
@@ -308,15 +330,37 @@ test('whatever happens to lanes and backends: every study is bound once, and non
         rounds++
       ) {
         await d.dispatcher.tick();
-        for (const name of names) {
+        for (const name of farm) {
           work(name);
           arrived(name);
         }
       }
       expect(d.ledger.queue()).toMatchObject({ instances: 0, unplacedStudies: 0 });
-      expect(new Set(d.placed.map((line) => line.split(' ')[0])).size).toBe(studies);
-      expect(d.placed).toHaveLength(studies);
+      expect(new Set(d.placed.map((line) => line.split(' ')[0])).size).toBe(studies());
+      expect(d.placed).toHaveLength(studies());
     }),
     { numRuns: 15 },
+  );
+});
+
+test('that a round ends where no lane is free changes no placement and nothing that the ledger keeps', async () => {
+  const { lateBinding: _, ...asking } = expectedCompletion;
+  const outcome = async (policy: Policy, events: readonly Event[]): Promise<unknown> => {
+    await using d = await desk({ a: empty, b: empty, c: empty }, { policy: () => policy });
+    d.allUp();
+    d.dispatcher.start();
+    const { play, studies } = player(d);
+    for (const one of events) {
+      play(one);
+      // Once more: what was looked up while the rounds were at rest is decided by the second.
+      for (let ticks = 0; ticks < 2; ticks++) await d.dispatcher.tick();
+    }
+    return { placed: [...d.placed], decisions: uids(studies()).map((uid) => d.ledger.decisions(uid)) };
+  };
+  await fc.assert(
+    fc.asyncProperty(fc.array(event, { minLength: 5, maxLength: 40 }), async (events) => {
+      expect(await outcome(expectedCompletion, events)).toEqual(await outcome(asking, events));
+    }),
+    { numRuns: 8 },
   );
 });

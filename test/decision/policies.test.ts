@@ -292,7 +292,9 @@ describe('every policy', () => {
           // Two draws are all that one looks at; every other policy looks at each that it may choose.
           const most = policy.name === 'power-of-two' ? 2 : Number.POSITIVE_INFINITY;
           expect(scored).toHaveLength(Math.min(most, usable.length));
-          expect(decide(policy, study(uid), candidates, 0)).toEqual(verdict);
+          const again = decide(policy, study(uid), candidates, 0);
+          expect(again).toEqual(verdict);
+          expect(again.considered).toEqual(verdict.considered);
         }),
       );
     },

@@ -86,7 +86,9 @@ test('whatever is on trial, the policy beside it chooses what it would have chos
           timers: { every: () => () => undefined, after: () => () => undefined },
         });
         const beside = shadow.beside(policy);
-        expect(beside.choose(study(), candidates, 5)).toEqual(policy.choose(study(), candidates, 5));
+        const [watched, alone] = [beside, policy].map((each) => each.choose(study(), candidates, 5));
+        expect(watched).toEqual(alone);
+        expect(watched?.scores).toEqual(alone?.scores);
         expect({ ...beside, choose: null }).toEqual({ ...policy, choose: null });
       },
     ),

@@ -1,7 +1,14 @@
 import type { EpochMs, StudySize, StudyToPlace } from '../../study.ts';
 import { createFields, type Field } from '../field.ts';
-import { type Candidate, type Choice, mostConsidered, type Policy, type Score } from '../policy.ts';
-import { type Reckoning, reckon, type Standing } from '../prospect.ts';
+import {
+  type Candidate,
+  type Choice,
+  type LateBinding,
+  mostConsidered,
+  type Policy,
+  type Score,
+} from '../policy.ts';
+import { hasFreeLane, type Reckoning, reckon, type Standing } from '../prospect.ts';
 import { uniform } from '../uniform.ts';
 
 /** What may be switched off, to see what it is good for. */
@@ -44,6 +51,11 @@ const trialShare = 0.05;
 /** Of more candidates than a decision names, the best so many are scored: making the figures of a thousand would be most of a decision. */
 const scored = 16;
 
+const lateBinding: LateBinding = {
+  isFree: hasFreeLane,
+  noneFree: 'waits for a free lane: every backend has its lanes full',
+};
+
 /** Each study where it is expected to be available soonest; while that one is busy, it is better to wait for it than to be early on a slow one. */
 export const expectedCompletion: Policy = expectedCompletionWith({});
 
@@ -53,6 +65,7 @@ export function expectedCompletionWith(changes: Partial<ExpectedCompletionOption
   const fieldOf = createFields(options);
   return {
     name: 'expected-completion',
+    ...(options.lateBinding ? { lateBinding } : {}),
     choose(study, candidates, now) {
       const { instances, bytes } = study;
       const size = options.size === 'expected' ? study.expected : { instances, bytes, arrivesIn: 0 };
@@ -88,16 +101,12 @@ function choose(
     const reason = `a lane is free there, and waiting for ${best.candidate.backend} would gain little`;
     return placed(field.bestFree, reason, field, size);
   }
-  return withScores(
-    {
-      kind: 'wait',
-      backend: options.virtualPlaces ? best.candidate.backend : null,
-      // No backend is named: which one it is may change with every transfer that ends, and each reason is kept for each study.
-      reason:
-        field.bestFree === -1
-          ? 'waits for a free lane: every backend has its lanes full'
-          : 'waits for a free lane of a faster backend: even so it is available there sooner than where a lane is free now',
-    },
+  return new Waits(
+    options.virtualPlaces ? best.candidate.backend : null,
+    // No backend is named: which one it is may change with every transfer that ends, and each reason is kept for each study.
+    field.bestFree === -1
+      ? lateBinding.noneFree
+      : 'waits for a free lane of a faster backend: even so it is available there sooner than where a lane is free now',
     shownOf(field, field.best),
     size,
   );
@@ -105,7 +114,7 @@ function choose(
 
 function placed(chosen: number, reason: string, field: Field, size: StudySize): Choice {
   const backend = field.standings[chosen]?.candidate.backend ?? '';
-  return withScores({ kind: 'place', backend, reason }, shownOf(field, chosen), size);
+  return new Placed(backend, reason, shownOf(field, chosen), size);
 }
 
 /**
@@ -158,20 +167,47 @@ function shownOf(field: Field, chosen: number): Shown {
   return { ...ends, standings: kept.flatMap((index) => standings[index] ?? []) };
 }
 
-/** The scores are made when they are asked for: most decisions are to go on waiting, and nobody reads why. */
-function withScores<C extends Omit<Choice, 'scores'>>(
-  choice: C,
-  shown: Shown,
-  size: StudySize,
-): C & Pick<Choice, 'scores'> {
-  let scores: readonly Score[] | null = null;
-  return {
-    ...choice,
-    get scores() {
-      scores ??= scoresOf(shown, size, choice.kind);
-      return scores;
-    },
-  };
+/**
+ * The scores are made when they are asked for: most decisions are to go on waiting, and nobody reads why. Classes, since an object with a
+ * getter of its own would have a shape of its own for the engine, and each decision makes one.
+ */
+abstract class Scored {
+  readonly reason: string;
+  readonly #shown: Shown;
+  readonly #size: StudySize;
+  #scores: readonly Score[] | null = null;
+  abstract readonly kind: Choice['kind'];
+
+  constructor(reason: string, shown: Shown, size: StudySize) {
+    this.reason = reason;
+    this.#shown = shown;
+    this.#size = size;
+  }
+
+  get scores(): readonly Score[] {
+    this.#scores ??= scoresOf(this.#shown, this.#size, this.kind);
+    return this.#scores;
+  }
+}
+
+class Placed extends Scored {
+  readonly kind = 'place';
+  readonly backend: string;
+
+  constructor(backend: string, reason: string, shown: Shown, size: StudySize) {
+    super(reason, shown, size);
+    this.backend = backend;
+  }
+}
+
+class Waits extends Scored {
+  readonly kind = 'wait';
+  readonly backend: string | null;
+
+  constructor(backend: string | null, reason: string, shown: Shown, size: StudySize) {
+    super(reason, shown, size);
+    this.backend = backend;
+  }
 }
 
 /** A standing with what it comes to for the study. */
