@@ -3,6 +3,7 @@ import express from 'express';
 import { createAccounts } from './admin/accounts.ts';
 import { createAdmin } from './admin/admin.ts';
 import { createSeriesReader } from './admin/series/reader.ts';
+import { createSimulationDesk } from './admin/simulations/desk.ts';
 import { createArrivals } from './backends/arrivals.ts';
 import { createFarmSampler } from './backends/farm-sampler.ts';
 import { countingArrivals, createFlow } from './backends/flow.ts';
@@ -380,6 +381,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     const ending = new AbortController();
     const series = createSeriesReader(file);
     undo.push(() => series.close());
+    const simulations = createSimulationDesk({ ledgerFile: file, log });
+    undo.push(() => simulations.close());
     const app = express();
     app.disable('x-powered-by');
     const onReceived = (study: string, { assignments }: ReceivedAnswer): void => {
@@ -413,6 +416,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         routing: () => latest.routing,
         flow,
         series,
+        simulations,
         learnt: (backend) => learning.model(backend),
         freeBytes: (front) => admission.freeBytes(front),
         ending: ending.signal,

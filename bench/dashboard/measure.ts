@@ -66,7 +66,11 @@ export async function interactions(page: Page): Promise<Figure[]> {
     () => button('Older studies').click(),
     () => page.locator('tbody tr').nth(30).waitFor(),
   );
-  await measure('open a study', () => page.locator('tbody tr a').first().click(), seen('Let go by the front'));
+  await measure(
+    'open a study',
+    () => page.locator('tbody tr a').first().click(),
+    seen('Let go by the front'),
+  );
   await measure('open the backends', link('Backends'), () => page.locator('tbody tr').nth(63).waitFor());
   await measure(
     'open a backend',

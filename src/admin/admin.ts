@@ -20,6 +20,7 @@ import { observeRoutes } from './routes/observe.ts';
 import { quarantineRoutes } from './routes/quarantine.ts';
 import { seriesRoutes } from './routes/series.ts';
 import { shadowRoutes } from './routes/shadow.ts';
+import { simulationRoutes } from './routes/simulations.ts';
 import { steerRoutes } from './routes/steer.ts';
 import { studyRoutes } from './routes/studies.ts';
 import { topologyRoutes } from './routes/topology.ts';
@@ -52,6 +53,7 @@ export function createAdmin(deps: AdminDeps): Router {
     ...instanceRoutes(deps),
     ...observeRoutes(deps),
     ...seriesRoutes(deps),
+    ...simulationRoutes(deps),
   ];
   const description = JSON.stringify(openApi(routes, deps.version), null, 1);
 

@@ -15,6 +15,7 @@ import type { RoutingConfig, Topology } from '../topology/topology.ts';
 import type { Evacuator, Failover, Healer, QuarantineDesk } from '../transfer/failover.ts';
 import type { Accounts } from './accounts.ts';
 import type { SeriesReader } from './series/reader.ts';
+import type { SimulationDesk } from './simulations/desk.ts';
 
 /** What the admin rooms are given by the composition root. */
 export interface AdminDeps {
@@ -37,6 +38,8 @@ export interface AdminDeps {
   readonly routing?: () => Pick<RoutingConfig, 'policy' | 'order' | 'shadow'>;
   /** Reads figures over time; without it there are none. */
   readonly series?: SeriesReader;
+  /** Tries other policies; without it nobody does. */
+  readonly simulations?: SimulationDesk;
   /** What comes and goes at this moment; without it nothing is seen to. */
   readonly flow?: Pick<Flow, 'now'>;
   /** What was learnt of a backend's speed; without it nothing was. */

@@ -20,15 +20,28 @@ export interface Figures {
   readonly retries: number;
 }
 
-/** `warmUp`: studies that begin before are not looked at, in seconds. */
-export function figuresOf(result: SimulationResult, bound: Bound, warmUp: number): Figures {
-  const { studies, backends, retries } = result;
-  const times = studies
+/** The time to available of each study; Infinity where it was lost. `warmUp`: studies that begin before are left out, in seconds. */
+export function timesOf({ studies }: SimulationResult, warmUp: number): readonly number[] {
+  return studies
     .filter(({ firstAt }) => firstAt >= warmUp)
     .map(({ availableAt, lastAt }) =>
       availableAt === null ? Number.POSITIVE_INFINITY : availableAt - lastAt,
-    )
-    .toSorted((a, b) => a - b);
+    );
+}
+
+/** The same of what cannot be bettered. `firstAts`: when each study's first image comes. */
+export function timesOfBound(
+  { waits }: Bound,
+  firstAts: readonly number[],
+  warmUp: number,
+): readonly number[] {
+  return waits.filter((_, index) => (firstAts[index] ?? 0) >= warmUp);
+}
+
+/** `warmUp`: studies that begin before are not looked at, in seconds. */
+export function figuresOf(result: SimulationResult, bound: Bound, warmUp: number): Figures {
+  const { studies, backends, retries } = result;
+  const times = timesOf(result, warmUp).toSorted((a, b) => a - b);
   const first = studies.reduce((least, { firstAt }) => Math.min(least, firstAt), Number.POSITIVE_INFINITY);
   const end = studies.reduce(
     (most, { availableAt }) => Math.max(most, availableAt ?? Number.POSITIVE_INFINITY),
@@ -47,8 +60,8 @@ export function figuresOf(result: SimulationResult, bound: Bound, warmUp: number
 }
 
 /** The same of what cannot be bettered. `firstAts`: when each study's first image comes. */
-export function figuresOfBound({ waits }: Bound, firstAts: readonly number[], warmUp: number): Figures {
-  const times = waits.filter((_, index) => (firstAts[index] ?? 0) >= warmUp).toSorted((a, b) => a - b);
+export function figuresOfBound(bound: Bound, firstAts: readonly number[], warmUp: number): Figures {
+  const times = timesOfBound(bound, firstAts, warmUp).toSorted((a, b) => a - b);
   return { ...quantilesOf(times), makespanRatio: 1, imbalance: 1, splits: 0, lost: 0, retries: 0 };
 }
 

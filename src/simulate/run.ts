@@ -5,7 +5,8 @@ import type { QueueOrder } from '../topology/topology.ts';
 import { policyNames } from '../topology/topology.ts';
 import { lowerBound } from './bound.ts';
 import { buildCase } from './build.ts';
-import { type Figures, figuresOf, figuresOfBound, meanFigures } from './figures.ts';
+import { type Curve, curveOf } from './curves.ts';
+import { type Figures, figuresOf, figuresOfBound, meanFigures, timesOf, timesOfBound } from './figures.ts';
 import type { Scenario } from './scenario.ts';
 import { simulate, usualSettings } from './simulate.ts';
 
@@ -23,6 +24,8 @@ export interface Row extends Figures {
 export interface Report {
   readonly scenario: string;
   readonly rows: readonly Row[];
+  /** Over the studies of all seeds together; present when it was asked for. */
+  readonly curves?: readonly Curve[];
 }
 
 export interface RunOptions {
@@ -30,6 +33,8 @@ export interface RunOptions {
   readonly order: QueueOrder;
   /** Seeds 1 to this one. */
   readonly seeds: number;
+  /** Whether the times of all studies are wanted too, to be drawn. */
+  readonly curves?: boolean;
   /** Called after each simulation, and awaited: whoever shows progress has a chance to. */
   readonly onStep?: () => Promise<void>;
 }
@@ -40,12 +45,17 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
   const found = new Map<Row['policy'], Figures[]>(
     [...policies, 'lower bound' as const].map((one) => [one, []]),
   );
+  const times = new Map<Row['policy'], number[]>([...found.keys()].map((one) => [one, []]));
+  const draw = (policy: Row['policy'], more: readonly number[]): void => {
+    if (options.curves === true) for (const time of more) times.get(policy)?.push(time);
+  };
   for (let seed = 1; seed <= seeds; seed++) {
     const { arrivals, backends, operator, until } = buildCase(scenario, seed);
     const { front: frontBytesPerSecond, warmUp } = scenario;
     const bound = lowerBound(arrivals, backends, { chunk: usualSettings.chunk, frontBytesPerSecond });
     const firstAts = arrivals.map(({ at }) => at);
     found.get('lower bound')?.push(figuresOfBound(bound, firstAts, warmUp));
+    draw('lower bound', timesOfBound(bound, firstAts, warmUp));
     for (const policy of policies) {
       const result = simulate({
         arrivals,
@@ -58,6 +68,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
         knowsSpeeds: policy === 'oracle',
       });
       found.get(policy)?.push(figuresOf(result, bound, warmUp));
+      draw(policy, timesOf(result, warmUp));
       await options.onStep?.();
     }
   }
@@ -67,6 +78,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
       const p99s = figures.map(({ p99 }) => p99);
       return { policy, ...meanFigures(figures), p99Range: [Math.min(...p99s), Math.max(...p99s)] };
     }),
+    ...(options.curves === true ? { curves: [...times].map(([policy, all]) => curveOf(policy, all)) } : {}),
   };
 }
 

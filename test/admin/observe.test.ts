@@ -19,14 +19,14 @@ const front = { ...backendConfig('front'), associations: 4 };
 const topology = { ...rigTopology, fronts: [front] };
 
 function observed(): Promise<AdminRig> {
-  return adminRig(true, {
+  return adminRig(true, () => ({
     topology,
     freeBytes: () => 12_345,
     learnt: (backend) =>
       backend === 'orthanc1'
         ? { ...prior, samples: 3, secondsPerInstance: 0.01, secondsPerByte: 1e-8, secondsPerTransfer: 0.5 }
         : prior,
-  });
+  }));
 }
 
 describe('the farm', () => {
@@ -92,10 +92,10 @@ describe('the farm', () => {
   });
 
   test('says the policy as it is now, and not as the service was started with', async () => {
-    const rig = await adminRig(true, {
+    const rig = await adminRig(true, () => ({
       topology,
       routing: () => ({ policy: 'fastest', order: 'lpt', shadow: 'round-robin' }),
-    });
+    }));
     expect((await rig.get('/farm', farmAnswer)).policy).toEqual({
       name: 'fastest',
       order: 'lpt',
@@ -135,13 +135,13 @@ describe('the stream', () => {
 
   test('twenty who listen share one look at the farm, and nobody is looked for when nobody listens', async () => {
     let looks = 0;
-    const rig = await adminRig(true, {
+    const rig = await adminRig(true, () => ({
       topology,
       frontHealth: () => {
         looks++;
         return new Map();
       },
-    });
+    }));
     const before = rig.time.waiting;
     const all = await Promise.all(Array.from({ length: 20 }, () => listen(rig)));
     await Promise.all(all.map((one) => one.got('farm', 1)));
@@ -220,7 +220,7 @@ describe('the stream', () => {
   test('a listener that does not read costs no memory and holds up nobody, and is let go in the end', async () => {
     // Large enough that the kernel's buffers are full after a while.
     const notice = 'x'.repeat(400_000);
-    const rig = await adminRig(true, { topology, ledgerNotice: notice });
+    const rig = await adminRig(true, () => ({ topology, ledgerNotice: notice }));
     const { hostname, port } = new URL(rig.url);
     const socket = connect(Number(port), hostname);
     onTestFinished(() => {

@@ -40,7 +40,10 @@ export interface AdminRig extends Rig {
  * @param withRooms false: a service that was put together without them
  * @param more what this service is given beside, or instead
  */
-export async function adminRig(withRooms = true, more: Partial<AdminDeps> = {}): Promise<AdminRig> {
+export async function adminRig(
+  withRooms = true,
+  more: (base: Rig) => Partial<AdminDeps> = () => ({}),
+): Promise<AdminRig> {
   const base = await rig(rigTopology.backends);
   onTestFinished(() => base[Symbol.asyncDispose]());
   base.allUp();
@@ -88,7 +91,7 @@ export async function adminRig(withRooms = true, more: Partial<AdminDeps> = {}):
       version: '0.0.0',
       startedAt: time.clock(),
       registry: createMetrics().registry,
-      ...more,
+      ...more(base),
     }),
   );
   const server = createServer(app);

@@ -49,19 +49,13 @@ describe('the grid of a chart', () => {
   });
 });
 
-async function withSeries(): Promise<AdminRig> {
-  // The ledger is the rig's own; the reader is made once that is known.
-  let reader: ReturnType<typeof createSeriesReader> | null = null;
-  const made = await adminRig(true, {
-    topology: { ...rigTopology, history: { ...rigTopology.history, sampleMs: 5000, keepRawMs: day } },
-    series: {
-      read: (query, format) => reader?.read(query, format) ?? Promise.reject(new Error('too soon')),
-      close: () => Promise.resolve(),
-    },
+function withSeries(): Promise<AdminRig> {
+  return adminRig(true, ({ ledgerFile }) => {
+    const series = createSeriesReader(ledgerFile);
+    onTestFinished(() => series.close());
+    const history = { ...rigTopology.history, sampleMs: 5000, keepRawMs: day };
+    return { topology: { ...rigTopology, history }, series };
   });
-  reader = createSeriesReader(made.ledgerFile);
-  onTestFinished(() => reader?.close());
-  return made;
 }
 
 describe('the answer', () => {

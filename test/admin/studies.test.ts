@@ -111,10 +111,10 @@ describe('accession numbers', () => {
     const backends = await Promise.all(
       Object.entries(answers).map(async ([name, uids]) => [name, await answering(name, uids)] as const),
     );
-    return await adminRig(true, {
+    return await adminRig(true, () => ({
       topology: { ...rigTopology, service: { ...rigTopology.service, accessionSearch: true } },
       backends: new Map(backends),
-    });
+    }));
   }
 
   test('are asked of the backends, and what came through here is shown', async () => {

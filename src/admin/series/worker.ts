@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { stepBack } from '../../background.ts';
 import { LedgerError } from '../../ledger/ledger.ts';
 import { openSeries, type SeriesSource } from '../../ledger/series.ts';
 import type { SeriesReply, SeriesRequest } from './reader.ts';
@@ -14,6 +15,7 @@ if (typeof data !== 'object' || data === null || !('file' in data) || typeof dat
 }
 const { file } = data;
 let source: SeriesSource | null = null;
+stepBack();
 
 function reply(answer: SeriesReply, given: ArrayBuffer[] = []): void {
   port?.postMessage(answer, given);

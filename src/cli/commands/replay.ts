@@ -1,30 +1,18 @@
 import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type Ablation, ablationNamed, ablations, isAblation } from '../../decision/ablations.ts';
+import { ablationNamed, ablations, isAblation } from '../../decision/ablations.ts';
 import { policyNamed } from '../../decision/policies.ts';
 import { LedgerError } from '../../ledger/ledger.ts';
 import { readTrace, type Trace } from '../../ledger/trace.ts';
+import { type ReplayReport, type ReplayRow, replay, type Span } from '../../simulate/replay/replay.ts';
+import { backendsOf, policiesFor, settingsOf } from '../../simulate/replay/set-up.ts';
 import { loadTopology } from '../../topology/load.ts';
 import { TopologyError } from '../../topology/problems.ts';
-import {
-  type PolicyName,
-  policyNames,
-  type QueueOrder,
-  queueOrders,
-  type Topology,
-} from '../../topology/topology.ts';
+import { policyNames, type QueueOrder, queueOrders, type Topology } from '../../topology/topology.ts';
 import { UserError } from '../../user-error.ts';
 import { counted, folded, localTime, size } from '../format.ts';
 import { ablationsHelp, oneOf, shortPolicy } from '../policies.ts';
 import type { CliContext } from '../program.ts';
-import {
-  policyOf,
-  type ReplayReport,
-  type ReplayRow,
-  replay,
-  type SetUp,
-  type Span,
-} from '../replay/replay.ts';
 
 interface ReplayOptions {
   readonly ledger?: string;
@@ -36,8 +24,6 @@ interface ReplayOptions {
 }
 
 const dayMs = 86_400_000;
-/** What the topology has by default, for a ledger from a farm whose topology is not here. */
-const usualLanes = 2;
 
 export function registerReplay(program: Command, context: CliContext): void {
   program
@@ -135,38 +121,6 @@ function topologyOf(context: CliContext): Topology | null {
     );
     return null;
   }
-}
-
-/** The topology's and whatever else was sent to. */
-function backendsOf({ transfers }: Trace, topology: Topology | null): readonly SetUp[] {
-  const known = (topology?.backends ?? []).map(({ name, lanes, weight }) => ({ name, lanes, weight }));
-  const names = new Set(known.map(({ name }) => name));
-  const others = [...new Set(transfers.map(({ backend }) => backend))].filter((name) => !names.has(name));
-  // A topology of another farm: its backends were never sent to, and would be taken for idle ones.
-  const used = known.filter(({ name }) => transfers.some(({ backend }) => backend === name));
-  const own = used.length > 0 || others.length === 0 ? known : [];
-  return [...own, ...others.toSorted().map((name) => ({ name, lanes: usualLanes, weight: 1 }))];
-}
-
-function settingsOf({ routing }: Topology) {
-  const { batch, settleMs, stallMs, rebindAfterMs, transferTimeout } = routing;
-  return {
-    chunk: batch,
-    gatherSeconds: batch.gatherMs / 1000,
-    settleSeconds: settleMs / 1000,
-    stallSeconds: stallMs / 1000,
-    rebindAfterSeconds: rebindAfterMs === null ? Number.POSITIVE_INFINITY : rebindAfterMs / 1000,
-    timeout: { baseSeconds: transferTimeout.baseMs / 1000, bytesPerSecond: transferTimeout.bytesPerSecond },
-  };
-}
-
-/** The policy of that time comes first: it shows how well the replay meets what was. */
-function policiesFor(
-  { studies }: Trace,
-  asked: readonly (PolicyName | Ablation)[],
-): readonly (PolicyName | Ablation)[] {
-  const was = policyNames.find((name) => name === policyOf(studies));
-  return [...new Set([...(was === undefined ? [] : [was]), ...asked])];
 }
 
 function print(report: ReplayReport, span: Span, { out }: CliContext): void {

@@ -2,10 +2,11 @@ import { learn, prior, type ServiceModel } from '../../backends/model/service.ts
 import { emptyHistory, learnSize, type SizeHistory } from '../../backends/model/size.ts';
 import type { Policy } from '../../decision/policy.ts';
 import type { RecordedStudy, Trace } from '../../ledger/trace.ts';
-import type { StudyArrival } from '../../simulate/arriving.ts';
-import { type ServiceSettings, simulate } from '../../simulate/simulate.ts';
-import type { ModelledBackend } from '../../simulate/world.ts';
 import type { EpochMs } from '../../study.ts';
+import type { StudyArrival } from '../arriving.ts';
+import { type Curve, curveOf } from '../curves.ts';
+import { type ServiceSettings, simulate } from '../simulate.ts';
+import type { ModelledBackend } from '../world.ts';
 import { type MeasuredBackend, measureBackends } from './measure.ts';
 
 export interface Span {
@@ -28,6 +29,10 @@ export interface ReplayRequest {
   readonly backends: readonly SetUp[];
   readonly policies: readonly Policy[];
   readonly settings: Partial<ServiceSettings>;
+  /** Whether the times of all studies are wanted too, to be drawn. */
+  readonly curves?: boolean;
+  /** Called after each policy. */
+  readonly onPolicy?: () => void;
 }
 
 /** Seconds from the last image on a front until everything is proven on the backend. */
@@ -60,6 +65,8 @@ export interface ReplayReport {
   readonly was: ReplayRow;
   readonly rows: readonly ReplayRow[];
   readonly measured: readonly MeasuredBackend[];
+  /** Of the studies that were available in the end, in the order of the rows; present when it was asked for. */
+  readonly curves?: readonly Curve[];
 }
 
 /** What would have become of the studies of a span, had other policies placed them, on backends that are as they were measured. */
@@ -71,21 +78,30 @@ export function replay(request: ReplayRequest): ReplayReport {
   const measured = measureBackends(names, trace.transfers, trace.minutes, span);
   const backends = request.backends.map((setUp, index) => modelOf(setUp, measured[index], span));
   const known = { services: servicesAfter(before, names), sizes: sizesAfter(before) };
+  const was = studies.map((study) => outcomeOf(study, span.from));
+  const outcomes: (readonly [policy: string, studies: readonly Outcome[]])[] = [];
+  for (const policy of request.policies) {
+    const result = simulate({ arrivals, backends, policy, seed: 1, settings, ...known });
+    outcomes.push([policy.name, result.studies]);
+    request.onPolicy?.();
+  }
   return {
     studies: studies.length,
     images: arrivals.reduce((sum, { instances }) => sum + instances, 0),
     bytes: arrivals.reduce((sum, { bytes }) => sum + bytes, 0),
     leftOut: trace.studies.length - studies.length,
     late: studies.reduce((sum, { late }) => sum + late, 0),
-    was: rowOf(
-      policyOf(studies),
-      studies.map((study) => outcomeOf(study, span.from)),
-    ),
-    rows: request.policies.map((policy) => {
-      const result = simulate({ arrivals, backends, policy, seed: 1, settings, ...known });
-      return rowOf(policy.name, result.studies);
-    }),
+    was: rowOf(policyOf(studies), was),
+    rows: outcomes.map(([policy, replayed]) => rowOf(policy, replayed)),
     measured,
+    ...(request.curves === true
+      ? {
+          curves: [
+            curveOf(`as it was (${policyOf(studies)})`, waitsOf(was)),
+            ...outcomes.map(([policy, replayed]) => curveOf(policy, waitsOf(replayed))),
+          ],
+        }
+      : {}),
   };
 }
 
@@ -132,10 +148,15 @@ function outcomeOf({ arrivals, backend, availableAt }: RecordedStudy, from: Epoc
   };
 }
 
+/** Of those that were available in the end. */
+function waitsOf(outcomes: readonly Outcome[]): readonly number[] {
+  return outcomes.flatMap(({ availableAt, lastAt }) =>
+    availableAt === null ? [] : [Math.max(0, availableAt - lastAt)],
+  );
+}
+
 function rowOf(policy: string, outcomes: readonly Outcome[]): ReplayRow {
-  const waits = outcomes
-    .flatMap(({ availableAt, lastAt }) => (availableAt === null ? [] : [Math.max(0, availableAt - lastAt)]))
-    .toSorted((a, b) => a - b);
+  const waits = waitsOf(outcomes).toSorted((a, b) => a - b);
   const first = outcomes.reduce((least, { firstAt }) => Math.min(least, firstAt), Number.POSITIVE_INFINITY);
   const last = outcomes.reduce((most, { availableAt }) => Math.max(most, availableAt ?? 0), 0);
   const backends: Record<string, number> = {};

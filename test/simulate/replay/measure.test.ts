@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { RecordedTransfer } from '../../../src/ledger/trace.ts';
 import {
   fitLaw,
   fitLaws,
@@ -7,9 +8,8 @@ import {
   type Observation,
   secondsBy,
   unmeasured,
-} from '../../../src/cli/replay/fit.ts';
-import { measureBackends } from '../../../src/cli/replay/measure.ts';
-import type { RecordedTransfer } from '../../../src/ledger/trace.ts';
+} from '../../../src/simulate/replay/fit.ts';
+import { measureBackends } from '../../../src/simulate/replay/measure.ts';
 
 /** Transfers of all shapes, by this law, times the noise. */
 function observed(law: Law, noise: (index: number) => number, count = 200): Observation[] {
