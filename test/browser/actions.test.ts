@@ -227,6 +227,23 @@ test('history: charts over the last minutes, a closer look by dragging, and the 
   expect(wrongs).toEqual([]);
 });
 
+test('simulate: a scenario and the last day are tried, and the figures and curves are shown', async () => {
+  const { page, wrongs } = watched;
+  await go('/simulate');
+  await page.getByLabel('Scenario').selectOption('homogeneous');
+  await named('Simulate').click();
+  const result = page.getByRole('region', { name: /^Result/ });
+  await result.getByRole('row').filter({ hasText: '(best)' }).waitFor({ timeout: 30_000 });
+  await page.getByRole('figure').filter({ hasText: 'Seconds until available' }).locator('canvas').waitFor();
+  expect(page.url()).toMatch(/#\/simulate\/[\da-f-]{36}$/);
+
+  await named('The last 24 hours here').click();
+  await named('Simulate').click();
+  const day = page.getByRole('region', { name: 'The last 24 hours again' });
+  await day.getByRole('row').filter({ hasText: 'What was' }).waitFor({ timeout: 30_000 });
+  expect(wrongs).toEqual([]);
+});
+
 test('access: a token is created, let in, and refused once it is revoked', async () => {
   const { page, wrongs } = watched;
   await go('/access');
