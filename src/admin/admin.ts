@@ -16,6 +16,7 @@ import { evacuationRoutes } from './routes/evacuation.ts';
 import { failoverRoutes } from './routes/failover.ts';
 import { farmRoutes } from './routes/farm.ts';
 import { instanceRoutes } from './routes/instances.ts';
+import { logLevelRoutes } from './routes/log-level.ts';
 import { quarantineRoutes } from './routes/quarantine.ts';
 import { shadowRoutes } from './routes/shadow.ts';
 import { studyRoutes } from './routes/studies.ts';
@@ -43,6 +44,7 @@ export function createAdmin(deps: AdminDeps): Router {
     ...quarantineRoutes(deps),
     ...auditRoutes(deps),
     ...backupRoutes(deps),
+    ...logLevelRoutes(deps),
     ...instanceRoutes(deps),
   ];
   const description = JSON.stringify(openApi(routes, deps.version), null, 1);

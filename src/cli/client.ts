@@ -64,6 +64,7 @@ export interface ServiceClient {
     body: unknown,
     options?: { readonly patient?: boolean },
   ): Promise<z.output<S>>;
+  put<S extends z.ZodType>(path: string, schema: S, body: unknown): Promise<z.output<S>>;
   delete<S extends z.ZodType>(path: string, schema: S): Promise<z.output<S>>;
   /** `timeoutMs`: until it begins. A file as a stream, and its length when the service says it. The caller reads it to its end or destroys it. */
   download(
@@ -114,6 +115,7 @@ export function connectService(context: CliContext, options: ServiceOptions): Se
     patch: async (path, schema, body) => ask(http, { method: 'patch', url: path, data: body }, schema, from),
     post: async (path, schema, body, { patient = false } = {}) =>
       ask(http, { method: 'post', url: path, data: body, ...(patient ? { timeout: 0 } : {}) }, schema, from),
+    put: async (path, schema, body) => ask(http, { method: 'put', url: path, data: body }, schema, from),
     delete: async (path, schema) => ask(http, { method: 'delete', url: path }, schema, from),
     download: async (path, { timeoutMs = answerMs } = {}) => openFile(http, path, timeoutMs, from),
     upload: async (file, bytes, front) =>

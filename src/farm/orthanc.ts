@@ -3,6 +3,7 @@ import { hookScript, orthancConfigFile } from '../generate/generate.ts';
 import type { FrontConfig, OrthancConfig, Topology } from '../topology/topology.ts';
 import { farmVariable } from '../topology/variables.ts';
 import type { Home } from './home.ts';
+import type { LogLimits } from './log-file.ts';
 import type { ProgramSpec } from './supervisor.ts';
 
 /** What all Orthancs of a farm are started with. */
@@ -14,6 +15,7 @@ export interface OrthancSetting {
   /** Folder the generated files count from. */
   readonly generatedRoot: string;
   readonly hookToken: string;
+  readonly logLimits: LogLimits;
   /** The environment of the farm itself. */
   readonly base: Readonly<Record<string, string>>;
 }
@@ -44,7 +46,7 @@ export function backendProgram(backend: OrthancConfig, setting: OrthancSetting):
 
 function program(
   orthanc: OrthancConfig,
-  { home, program: command, generatedRoot, base }: OrthancSetting,
+  { home, program: command, generatedRoot, base, logLimits }: OrthancSetting,
   graceMs: number,
   more: Readonly<Record<string, string>>,
 ): ProgramSpec {
@@ -62,6 +64,7 @@ function program(
       TCP_NODELAY: '1',
     },
     logFile: join(home.logs, `${orthanc.name}.log`),
+    logLimits,
     graceMs,
   };
 }
