@@ -16,6 +16,7 @@ import { evacuationRoutes } from './routes/evacuation.ts';
 import { failoverRoutes } from './routes/failover.ts';
 import { farmRoutes } from './routes/farm.ts';
 import { instanceRoutes } from './routes/instances.ts';
+import { logLevelRoutes } from './routes/log-level.ts';
 import { observeRoutes } from './routes/observe.ts';
 import { quarantineRoutes } from './routes/quarantine.ts';
 import { seriesRoutes } from './routes/series.ts';
@@ -50,6 +51,7 @@ export function createAdmin(deps: AdminDeps): Router {
     ...quarantineRoutes(deps),
     ...auditRoutes(deps),
     ...backupRoutes(deps),
+    ...logLevelRoutes(deps),
     ...instanceRoutes(deps),
     ...observeRoutes(deps),
     ...seriesRoutes(deps),
