@@ -1,7 +1,9 @@
 import express, { type Router } from 'express';
+import { apiDocs } from './api-docs.ts';
 import { createAttempts } from './attempts.ts';
 import { dashboard } from './dashboard.ts';
 import type { AdminDeps } from './deps.ts';
+import { sendSeldomChanging } from './etag.ts';
 import { createExplorerLinks } from './explorer.ts';
 import { createAuthenticate, createGuard, requireLocalHost } from './guard.ts';
 import { livez, readyz } from './health.ts';
@@ -31,8 +33,8 @@ export type { AdminDeps } from './deps.ts';
 
 /**
  * Everything people, their scripts and their monitoring ask the service: `/api/v1`, `/openapi.json`, `/livez`, `/readyz`,
- * `/metrics`, and the dashboard at `/`. A token or a session is needed for all that says something about the farm; the dashboard's
- * files say nothing, it asks the API like everybody else.
+ * `/metrics`, the API as a page at `/api-docs/`, and the dashboard at `/`. A token or a session is needed for all that says something
+ * about the farm; the dashboard's files say nothing, it asks the API like everybody else.
  *
  * Mount it after the hook: it answers every path it is asked.
  */
@@ -63,8 +65,9 @@ export function createAdmin(deps: AdminDeps): Router {
   router.get('/readyz', readyz(deps));
   router.use(secureHeaders(deps.topology));
   router.use(requireLocalHost(deps.topology.service));
-  router.get('/openapi.json', (_request, response) => {
-    response.type('application/json').send(description);
+  router.use(apiDocs());
+  router.get('/openapi.json', (request, response) => {
+    sendSeldomChanging(request, response, description, 'public');
   });
   mountOpen(router, routes);
   router.use(['/api', '/metrics'], createGuard(deps.accounts, authenticate));

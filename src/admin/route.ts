@@ -1,5 +1,6 @@
 import express, { type Request, type RequestHandler, type Router } from 'express';
 import type { z } from 'zod';
+import { sendSeldomChanging } from './etag.ts';
 import { type Caller, callerOf, type Role, requireRole } from './guard.ts';
 import { invalid, Problem } from './problems.ts';
 
@@ -24,6 +25,8 @@ export interface RouteSpec<
   /** A request without a body is one with `{}`. */
   readonly bodyOptional?: boolean;
   readonly answer: A;
+  /** It changes seldom: whoever has it asks with `If-None-Match`, and is told that it is the same. Otherwise nobody keeps an answer. */
+  readonly revalidate?: boolean;
   /** Statuses beside 200 a caller should expect, with what they mean. */
   readonly problems?: Readonly<Record<number, string>>;
   /** What tells this state of the answer from others: sent as `ETag`, and handed back by callers as `If-Match`. */
@@ -83,7 +86,8 @@ export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
       ifMatch: tagIn(request.headers['if-match']),
     });
     if (spec.tag !== undefined) response.set('ETag', `"${spec.tag(answer)}"`);
-    response.set('Cache-Control', 'no-store').json(answer);
+    if (spec.revalidate === true) sendSeldomChanging(request, response, JSON.stringify(answer), 'private');
+    else response.set('Cache-Control', 'no-store').json(answer);
   };
   return {
     method: spec.method,

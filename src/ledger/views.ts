@@ -100,6 +100,8 @@ export function createViews(connection: Connection): ViewLedger {
         ? null
         : `a part is on ${former.backend} still: ${former.reason ?? former.state}`;
     }
+    // Nothing of these is to be delivered any more, and so nothing has failed: of a long list most are such.
+    if (state === 'removed' || state === 'verified') return null;
     const failure = oldestFailure.get(row.id)?.failure;
     if (state !== 'quarantined') return failure ?? null;
     return firstQuarantine.get(row.id)?.failure ?? failure ?? null;

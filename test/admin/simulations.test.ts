@@ -52,12 +52,12 @@ test('the scenarios that come along are listed', async () => {
 test('a scenario comes out as on the command line, with a curve for each policy', async () => {
   const rig = await simulating();
   const policies = ['round-robin', 'oracle'] as const;
-  const id = await start(rig, { scenario: 'homogeneous', policies, seeds: 1 });
+  const id = await start(rig, { scenario: 'live-differing', policies, seeds: 1 });
   const { state, progress, error, result } = await over(rig, id);
   expect({ state, progress, error }).toEqual({ state: 'done', progress: 1, error: null });
   if (result === null || !('scenario' in result)) throw new Error('no result of a scenario');
   const { curves, ...report } = result;
-  const there = await runScenario(loadScenario('homogeneous'), { policies, order: 'fifo', seeds: 1 });
+  const there = await runScenario(loadScenario('live-differing'), { policies, order: 'fifo', seeds: 1 });
   expect(report).toEqual(asJson(there));
   expect(curves.map(({ policy }) => policy)).toEqual(['round-robin', 'oracle', 'lower bound']);
   const [first] = curves;
@@ -103,7 +103,7 @@ test('the last day is replayed from the ledger, while the service goes on with i
 
 test('one at a time; what waits or runs can be ended', async () => {
   const rig = await simulating();
-  const long = { scenario: 'homogeneous', policies: ['expected-completion'], seeds: 100 };
+  const long = { scenario: 'live-batch', policies: ['expected-completion'], seeds: 100 };
   const first = await start(rig, long);
   const second = await start(rig, { ...long, seeds: 1 });
   const third = await start(rig, { ...long, seeds: 1 });

@@ -26,6 +26,8 @@ export interface StudyOptions {
   readonly station?: string;
   readonly studyUid?: string;
   readonly studyDescription?: string;
+  /** Default: none. */
+  readonly accession?: string;
 }
 
 export interface SyntheticInstance {
@@ -193,7 +195,7 @@ function makeTemplate(
     SeriesDate: '20260102',
     StudyTime: '101500',
     SeriesTime: '101500',
-    AccessionNumber: '',
+    AccessionNumber: options.accession ?? '',
     Modality: modality,
     Manufacturer: 'Synthetic',
     ReferringPhysicianName: '',

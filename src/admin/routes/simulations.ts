@@ -77,6 +77,7 @@ export function simulationRoutes({
       path: '/api/v1/scenarios',
       summary: 'The scenarios that come along',
       answer: listOf(scenarioAnswer),
+      revalidate: true,
       handle: async () => ({ items: [...(await (scenarios ??= readScenarios()))] }),
     }),
     route({
