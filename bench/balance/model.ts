@@ -5,9 +5,6 @@ import { type Figures, figuresOf, medians } from './figures.ts';
 import type { LiveCase } from './live-case.ts';
 import type { PolicyUnderTest } from './policy.ts';
 
-/** How long a study has no news before the front lets go of it, in the model and in life. */
-export const settleSeconds = 2;
-
 const times = 9;
 /** Nothing happens twice at the very same moment in life. */
 const jitterSeconds = 0.05;
@@ -39,7 +36,7 @@ function once(
     policy: policyNamed(policy, { order }),
     seed: time,
     frontBytesPerSecond: scenario.front,
-    settings: { settleSeconds },
+    settings: { settleSeconds: scenario.settle },
   });
   const waits: number[] = [];
   let makespan = 0;

@@ -5,7 +5,6 @@ import { until } from '../../test/support/wait.ts';
 import { check } from './check.ts';
 import { type Figures, figuresOf } from './figures.ts';
 import type { LiveCase } from './live-case.ts';
-import { settleSeconds } from './model.ts';
 import type { PolicyUnderTest } from './policy.ts';
 import { drive, faultOf } from './proxies.ts';
 import { type MadeStudy, mostAssociations, replay } from './replay.ts';
@@ -40,7 +39,7 @@ const slowestKept = 5;
  * @throws Error when that is not so, or work is left over
  */
 export async function runOnce(
-  { backends }: LiveCase,
+  { scenario, backends }: LiveCase,
   made: readonly MadeStudy[],
   { policy, order }: PolicyUnderTest,
 ): Promise<Run> {
@@ -48,7 +47,7 @@ export async function runOnce(
   try {
     await using farm = await startFarm({
       backends: backends.length,
-      settle: `${settleSeconds} s`,
+      settle: `${scenario.settle} s`,
       routing: { policy, order },
       history: { sample: '1 s' },
       orthancConfig: { front: { DicomThreadsCount: mostAssociations + 2 } },

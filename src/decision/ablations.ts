@@ -8,6 +8,7 @@ const changes = {
   'no-late-binding': { lateBinding: false },
   'no-prediction': { size: 'arrived' },
   'no-efficiency': { efficiency: false },
+  'no-shared-learning': { kin: false },
   'one-parameter': { oneParameter: true },
   'no-exploration': { exploration: false },
   'no-virtual-places': { virtualPlaces: false },

@@ -1,3 +1,4 @@
+import { type Kin, kinOf } from '../backends/model/kin.ts';
 import type { EpochMs, StudySize } from '../study.ts';
 import type { Candidate } from './policy.ts';
 import { type ProspectOptions, type Reckoning, reckon, type Standing, standingOf } from './prospect.ts';
@@ -24,22 +25,38 @@ export function createFields(
 ): (size: StudySize, candidates: readonly Candidate[], now: EpochMs) => Field {
   let standings: Standing[] = [];
   let at: EpochMs = Number.NaN;
+  let kin: Kin | null = null;
   let seconds = new Float64Array(0);
   let booked = new Float64Array(0);
   const one: Reckoning = { seconds: 0, booked: 0, ownSeconds: 0 };
 
   function stand(candidates: readonly Candidate[], now: EpochMs): void {
-    const isKept = now === at && standings.length === candidates.length;
-    if (!isKept) standings = [];
+    if (now !== at || !areSameModels(candidates)) {
+      standings = [];
+      kin = options.kin
+        ? kinOf(
+            candidates.map(({ service }) => service),
+            now,
+          )
+        : null;
+    }
     at = now;
     for (let index = 0; index < candidates.length; index++) {
       const candidate = candidates[index];
       if (candidate === undefined || standings[index]?.candidate === candidate) continue;
-      standings[index] = standingOf(candidate, now, options);
+      standings[index] = standingOf(candidate, kin, now, options);
     }
     if (seconds.length >= candidates.length) return;
     seconds = new Float64Array(candidates.length);
     booked = new Float64Array(candidates.length);
+  }
+
+  /** What they have in common is made of all of them. */
+  function areSameModels(candidates: readonly Candidate[]): boolean {
+    return (
+      standings.length === candidates.length &&
+      standings.every(({ candidate }, index) => candidate.service === candidates[index]?.service)
+    );
   }
 
   /** Whether the first is the better place: sooner, then less booked, then left alone for longer. */

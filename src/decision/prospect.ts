@@ -1,4 +1,5 @@
-import { efficiency, partsOf, usualSize } from '../backends/model/service.ts';
+import { efficiencyLikeKin, type Kin, likeKin } from '../backends/model/kin.ts';
+import { partsOf, usualSize } from '../backends/model/service.ts';
 import type { EpochMs, StudySize } from '../study.ts';
 import type { Candidate } from './policy.ts';
 
@@ -36,6 +37,8 @@ export interface Reckoning {
 export interface ProspectOptions {
   /** False: g is 1. */
   readonly efficiency: boolean;
+  /** False: nothing that is uncertain of a backend is taken from the others. */
+  readonly kin: boolean;
   /** True: one speed for each backend, in bytes a second. */
   readonly oneParameter: boolean;
 }
@@ -69,17 +72,22 @@ function busyLanesOf({ busyLanes, lanes }: Candidate, partsAhead: number): numbe
   return Math.max(busyLanes, Math.min(lanes, Math.ceil(partsAhead)));
 }
 
-/** How the backend stands now. */
-export function standingOf(candidate: Candidate, now: EpochMs, options: ProspectOptions): Standing {
+/** How the backend stands now. `kin`: what it has in common with the others; null: each is taken for itself. */
+export function standingOf(
+  candidate: Candidate,
+  kin: Kin | null,
+  now: EpochMs,
+  options: ProspectOptions,
+): Standing {
   const { lanes, reserved, instancesInFlight, bytesInFlight, service } = candidate;
-  let { secondsPerTransfer: c, secondsPerInstance: o, secondsPerByte: s } = service;
+  let { secondsPerTransfer: c, secondsPerInstance: o, secondsPerByte: s } = likeKin(service, kin);
   if (options.oneParameter) {
     s += (o * usualSize.instances) / usualSize.bytes;
     [c, o] = [0, 0];
   }
   // While transfers are under way it is not idle, whenever the last of them ended: what was seen of it is not out of date.
   const seenAt = candidate.busyLanes > 0 ? (service.sampledAt ?? now) : now;
-  const usualG = options.efficiency ? efficiency(service, seenAt) : 1;
+  const usualG = options.efficiency ? efficiencyLikeKin(service, kin, seenAt) : 1;
   const quiet = quietSeconds(candidate, now, { c, o, s }, usualG);
   const g = quiet === null ? usualG : usualG * Math.max(silence.least, quiet.expected / quiet.seconds);
 

@@ -15,6 +15,7 @@ export function trueService(backend: ModelledBackend, condition: Condition, now:
   const logSpeed = Math.log(Math.max(leastSpeed, condition.steady));
   return {
     ...prior,
+    covariance: [0, 0, 0, 0, 0, 0],
     secondsPerTransfer: setupSeconds * beside,
     secondsPerInstance: secondsPerInstance * beside,
     secondsPerByte: secondsPerByte * beside,

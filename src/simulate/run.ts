@@ -51,7 +51,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
   };
   for (let seed = 1; seed <= seeds; seed++) {
     const { arrivals, backends, operator, until } = buildCase(scenario, seed);
-    const { front: frontBytesPerSecond, warmUp } = scenario;
+    const { front: frontBytesPerSecond, warmUp, settle: settleSeconds } = scenario;
     const bound = lowerBound(arrivals, backends, { chunk: usualSettings.chunk, frontBytesPerSecond });
     const firstAts = arrivals.map(({ at }) => at);
     found.get('lower bound')?.push(figuresOfBound(bound, firstAts, warmUp));
@@ -64,6 +64,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
         until,
         seed,
         frontBytesPerSecond,
+        settings: { settleSeconds },
         policy: policyOf(policy, order),
         knowsSpeeds: policy === 'oracle',
       });

@@ -205,6 +205,8 @@ export const scenarioSchema = z.strictObject({
   warmUp: duration.prefault('0 s'),
   /** What is not available so long after the end of the duration counts as lost. */
   patience: longerThanNothing.prefault('1 d'),
+  /** No news of a study for so long: it is over, and its size is learnt; the topology's key of this name. */
+  settle: longerThanNothing.prefault('60 s'),
   seeds: z.int().min(1).max(1_000).default(5),
   /** What all transfers share. */
   front: rate.prefault('1.2 GB/s'),

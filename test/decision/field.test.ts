@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { kinOf } from '../../src/backends/model/kin.ts';
 import { prior } from '../../src/backends/model/service.ts';
 import { afterPlacement } from '../../src/decision/decide.ts';
 import { createFields } from '../../src/decision/field.ts';
@@ -10,7 +11,7 @@ import type { StudyToPlace } from '../../src/study.ts';
 import { candidate, study } from './candidates.ts';
 
 const now = 1_000_000_000;
-const options = { efficiency: true, oneParameter: false };
+const options = { efficiency: true, kin: true, oneParameter: false };
 
 /** Few values, so that equal ones are usual. */
 const some = (...values: number[]) => fc.constantFrom(...values);
@@ -61,9 +62,13 @@ interface Plain {
 
 /** Each of them reckoned by itself, and all of them sorted: best first, of equal ones the first in the list. */
 function plainly(size: StudyToPlace['expected'], candidates: readonly Candidate[]): Plain[] {
+  const kin = kinOf(
+    candidates.map((one) => one.service),
+    now,
+  );
   return candidates
     .map((one, index) => {
-      const standing = standingOf(one, now, options);
+      const standing = standingOf(one, kin, now, options);
       const into = { seconds: 0, booked: 0, ownSeconds: 0 };
       reckon(size, standing, into);
       const { seconds, booked } = into;

@@ -6,6 +6,9 @@ import { candidate } from '../decision/candidates.ts';
 import { arrivalOf, placing } from '../ledger/driving.ts';
 import { newLedger } from '../ledger/support.ts';
 
+/** The covariance of what is known: nothing of it is taken from the others. */
+const exactly = [0, 0, 0, 0, 0, 0] as const;
+
 test('a study whose backend is out does not wait for a free lane elsewhere: new studies would take each one first', async () => {
   const { ledger } = await newLedger();
   ledger.received(arrivalOf(1), 0);
@@ -69,9 +72,15 @@ test('a study whose backend goes out while it arrives is chosen for by what it w
       candidate('a', { health: 'down', healthReason: 'connection refused' }),
       // Sooner done with the two images that are here, and far too slow for the study.
       candidate('b', {
-        service: { ...prior, secondsPerInstance: 0.001, secondsPerByte: 1 / 2e6, samples: 9 },
+        service: {
+          ...prior,
+          covariance: exactly,
+          secondsPerInstance: 0.001,
+          secondsPerByte: 1 / 2e6,
+          samples: 9,
+        },
       }),
-      candidate('c', { service: { ...prior, secondsPerInstance: 0.02, samples: 9 } }),
+      candidate('c', { service: { ...prior, covariance: exactly, secondsPerInstance: 0.02, samples: 9 } }),
     ],
   );
   if (chosen.kind !== 'chosen') throw new Error(chosen.reason);

@@ -24,6 +24,8 @@ export interface ExpectedCompletionOptions {
   readonly size: 'expected' | 'arrived';
   /** False: how a backend has been doing lately is not looked at. */
   readonly efficiency: boolean;
+  /** False: each backend is taken for what was learnt of itself, however little that is. */
+  readonly kin: boolean;
   /** True: one speed for each backend instead of one for instances and one for bytes. */
   readonly oneParameter: boolean;
   /** False: a backend nothing is known of gets no study for the sake of knowing. */
@@ -37,6 +39,7 @@ const usual: ExpectedCompletionOptions = {
   lateBinding: true,
   size: 'expected',
   efficiency: true,
+  kin: true,
   oneParameter: false,
   exploration: true,
   virtualPlaces: true,

@@ -48,6 +48,24 @@ test('without noise a backend ten times slower is known after fifteen transfers'
   expect(model.secondsPerByte / truth.s).toBeCloseTo(1, 0);
 });
 
+test('a backend that is sent one small image at a time is known soon as well', () => {
+  const truth = { o: 0.014, s: 1 / 4.5e6 };
+  fc.assert(
+    fc.property(fc.integer(), (seed) => {
+      const random = randomFrom(seed);
+      const small = Array.from({ length: 50 }, (_, index) => {
+        const bytes = 0.5e6 + 1.5e6 * random();
+        const seconds = (truth.o + bytes * truth.s) * Math.exp(0.3 * (2 * random() - 1));
+        return { instances: 1, bytes, seconds, endedAt: index * 1000 };
+      });
+      const one = ratio(small.reduce(learn, prior), { instances: 1, bytes: 1e6 }, truth);
+      expect(one).toBeGreaterThan(0.5);
+      expect(one).toBeLessThan(2);
+    }),
+    { numRuns: 50 },
+  );
+});
+
 test('two parameters tell apart what one speed cannot: slow for each instance and slow for each byte', () => {
   const model = (truth: Truth) => transfers(randomFrom(3), truth, 200).reduce(learn, prior);
   const perInstance = model({ o: 0.1, s: 1 / 200e6 });

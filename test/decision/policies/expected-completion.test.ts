@@ -17,6 +17,8 @@ const now = 1_000_000;
 function measured(slower: number, more: Partial<ServiceModel> = {}): ServiceModel {
   return {
     ...prior,
+    // Exactly: nothing of it is taken from the others.
+    covariance: [0, 0, 0, 0, 0, 0],
     secondsPerInstance: prior.secondsPerInstance * slower,
     secondsPerByte: prior.secondsPerByte * slower,
     samples: 100,

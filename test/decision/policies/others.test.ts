@@ -11,6 +11,7 @@ import { candidate, chosen, study } from '../candidates.ts';
 
 const slower = (times: number) => ({
   ...prior,
+  covariance: [0, 0, 0, 0, 0, 0] as const,
   secondsPerInstance: prior.secondsPerInstance * times,
   secondsPerByte: prior.secondsPerByte * times,
 });
