@@ -9,7 +9,7 @@ import { inPlace, project } from './setup/run.mjs';
 // `npm test`: everything that is missing, then types, lint, format, tests; arguments go to vitest.
 await runScript(async () => {
   await ensureDependencies(project);
-  await ensurePackages();
+  await ensurePackages({ also: ['prometheus'] });
   const checks = [
     ['Types', 'tsc', ['--noEmit', '-p', '.']],
     ['Lint', 'oxlint', ['--type-aware']],

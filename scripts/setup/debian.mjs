@@ -8,8 +8,11 @@ const packages = [
   { name: 'orthanc', programs: ['Orthanc'], service: 'orthanc' },
   { name: 'dcmtk', programs: ['storescu', 'dcmsend', 'dcmdump'] },
 ];
-/** Not needed to run or to test this project; who needs one of them says so. */
-const optional = [{ name: 'haproxy', programs: ['haproxy'], service: 'haproxy' }];
+/** Not needed to run this project; who needs one of them says so. */
+const optional = [
+  { name: 'haproxy', programs: ['haproxy'], service: 'haproxy' },
+  { name: 'prometheus', programs: ['prometheus', 'promtool'], service: 'prometheus' },
+];
 
 /**
  * Installs Debian's Orthanc and DCMTK, and what else is asked for, where their programs are missing: as root, or with a sudo that asks
