@@ -129,21 +129,23 @@ export function createJournal(connection: Connection): JournalLedger {
       connection.read(() => {
         const events = eventsAfter.all({ after: position.event, limit });
         const acts = auditAfter.all({ after: position.audit, limit });
+        const told: { entry: JournalEntry; position: JournalPosition }[] = [];
         let reached = position;
-        return [
-          ...events.map((row) => ({ row, kind: 'e' as const })),
-          ...acts.map((row) => ({ row, kind: 'a' as const })),
-        ]
-          .toSorted((a, b) => a.row.at - b.row.at)
-          .slice(0, limit)
-          .map(({ row, kind }) => {
-            // Of one kind the later may have the earlier time, after a clock was set back: what was passed is never told again.
-            reached =
-              kind === 'e'
-                ? { ...reached, event: Math.max(reached.event, row.id) }
-                : { ...reached, audit: Math.max(reached.audit, row.id) };
-            return { entry: entryOf(row, kind), position: reached };
-          });
+        // Merged and not sorted: of one table the order of the numbers stands, whatever somebody did to the clock, or one would be passed over.
+        for (let event = 0, act = 0; told.length < limit; ) {
+          const nextEvent = events[event];
+          const nextAct = acts[act];
+          if (nextEvent !== undefined && (nextAct === undefined || nextEvent.at <= nextAct.at)) {
+            event++;
+            reached = { ...reached, event: nextEvent.id };
+            told.push({ entry: entryOf(nextEvent, 'e'), position: reached });
+          } else if (nextAct !== undefined) {
+            act++;
+            reached = { ...reached, audit: nextAct.id };
+            told.push({ entry: entryOf(nextAct, 'a'), position: reached });
+          } else break;
+        }
+        return told;
       }),
 
     journalPosition: () =>

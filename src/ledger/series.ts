@@ -75,9 +75,11 @@ class Sums {
     this.#length = length;
   }
 
-  add({ bucket, ...columns }: Row): void {
-    for (const [name, value] of Object.entries(columns)) {
-      if (typeof value !== 'number') continue;
+  add(row: Row): void {
+    const { bucket } = row;
+    for (const name in row) {
+      const value = row[name];
+      if (typeof value !== 'number' || name === 'bucket') continue;
       const column = this.#column(name);
       const before = column[bucket] ?? null;
       column[bucket] = before === null ? value : peaks.has(name) ? Math.max(before, value) : before + value;

@@ -379,6 +379,8 @@ describe('monitoring', () => {
       '/api/v1/audit',
       '/api/v1/backup',
       '/api/v1/evacuations',
+      '/api/v1/events',
+      '/api/v1/farm',
       '/api/v1/former-copies',
       '/api/v1/fronts',
       '/api/v1/history',
@@ -391,6 +393,12 @@ describe('monitoring', () => {
       '/api/v1/quarantine/{front}/{id}/release',
       '/api/v1/queue',
       '/api/v1/reconcile',
+      '/api/v1/scenarios',
+      '/api/v1/series',
+      '/api/v1/series.csv',
+      '/api/v1/simulations',
+      '/api/v1/simulations/{id}',
+      '/api/v1/stream',
       '/api/v1/studies',
       '/api/v1/studies/{uid}',
       '/api/v1/studies/{uid}/accept-current',
@@ -398,6 +406,7 @@ describe('monitoring', () => {
       '/api/v1/studies/{uid}/decisions',
       '/api/v1/studies/{uid}/events',
       '/api/v1/studies/{uid}/receipts',
+      '/api/v1/studies/{uid}/timeline',
       '/api/v1/totals',
     ]) {
       expect(Object.keys(paths)).toContain(path);
@@ -408,7 +417,8 @@ describe('monitoring', () => {
       if (!('get' in methods) || absent.test(path)) continue;
       const asked = path.replace('{name}', 'orthanc1').replace('{uid}', studies[0]?.studyUid ?? '');
       const given = await farm.service.request(asked);
-      await given.arrayBuffer();
+      // Not read to its end: one of them has none.
+      await given.body?.cancel();
       expect(given.status, asked).toBe(200);
     }
   });

@@ -219,7 +219,7 @@ describe('whatever the samples', () => {
           if (stepMs >= hour) expect(close(read({ ...query, resolution: 'hour' }))).toEqual(raw);
         },
       ),
-      { numRuns: 25 },
+      { numRuns: 12 },
     );
   });
 });
