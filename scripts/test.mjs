@@ -10,7 +10,7 @@ import { inPlace, project } from './setup/run.mjs';
 // `npm test`: everything that is missing, then types, lint, format, tests; arguments go to vitest.
 await runScript(async () => {
   const node = await ensureDependencies(project);
-  await ensurePackages({ also: ['chromium'] });
+  await ensurePackages({ also: ['chromium', 'prometheus'] });
   await ensureDashboard(project, node);
   const checks = [
     ['Types', 'tsc', ['--noEmit', '-p', '.']],

@@ -20,7 +20,7 @@ const warnDays = 14;
  */
 export function followCertificate(
   tls: TlsConfig,
-  use: (context: { readonly cert: string; readonly key: string }) => void,
+  use: (context: { readonly cert: string; readonly key: string }, expiresAt: Date) => void,
   log: Logger,
   timers: Timers = realTimers,
 ): () => void {
@@ -36,7 +36,7 @@ export function followCertificate(
   warnOfEnd();
 
   function take(certificate: Certificate): void {
-    use({ cert: certificate.pem, key: certificate.key });
+    use({ cert: certificate.pem, key: certificate.key }, certificate.expiresAt);
     current = certificate;
   }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type LogFormat, type LogLevel, logLevels } from './log.ts';
+import { parseSize, sizeForm } from './topology/units.ts';
 import { systemCode, UserError } from './user-error.ts';
 
 /** Everything this program takes from its environment, read and checked once. Paths are absolute. */
@@ -20,6 +21,8 @@ export interface Environment {
   readonly orthanc: string;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
+  /** For the logs of the local farm. */
+  readonly logLimits: { readonly maxBytes: number; readonly files: number };
   /** Stack traces of failures are shown. */
   readonly debug: boolean;
   /** What `${NAME}` in the topology may refer to: the process's environment over the generated secrets. */
@@ -36,6 +39,7 @@ export class EnvironmentError extends UserError {
   }
 }
 
+const leastLogBytes = 100_000;
 const logFormats: readonly LogFormat[] = ['text', 'json'];
 
 /**
@@ -62,6 +66,19 @@ export function readEnvironment(env: NodeJS.ProcessEnv, cwd: string): Environmen
     if (known === undefined)
       problems.push(`${name} is "${text}", but must be one of: ${allowed.join(', ')}.`);
     return known ?? fallback;
+  };
+  const logSize = (): number => {
+    const text = value('DDE_LOG_MAX_SIZE') ?? '20 MB';
+    const size = parseSize(text);
+    if (size === null || size < leastLogBytes)
+      problems.push(`DDE_LOG_MAX_SIZE is "${text}", but must be ${sizeForm}, and no less than 100 kB.`);
+    return size ?? leastLogBytes;
+  };
+  const logFiles = (): number => {
+    const text = value('DDE_LOG_FILES') ?? '10';
+    const files = /^\d{1,3}$/.test(text) ? Number(text) : 0;
+    if (files < 1) problems.push(`DDE_LOG_FILES is "${text}", but must be a whole number from 1 to 999.`);
+    return files;
   };
   const attempt = <T>(read: () => T, fallback: T): T => {
     try {
@@ -102,6 +119,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv, cwd: string): Environmen
     orthanc: orthanc.includes('/') ? resolve(cwd, orthanc) : orthanc,
     logLevel: oneOf('DDE_LOG_LEVEL', logLevels, 'info'),
     logFormat: oneOf('DDE_LOG_FORMAT', logFormats, 'text'),
+    logLimits: { maxBytes: logSize(), files: logFiles() },
     debug: value('DDE_DEBUG') !== null,
     variables: { ...secrets, ...withoutGaps(env) },
   };

@@ -24,6 +24,8 @@ export interface ListenOptions {
   /** With TLS: whether this may be asked without it, by a program of this machine. */
   readonly isForOwnMachine: (request: IncomingMessage) => boolean;
   readonly log: Logger;
+  /** Told when the certificate in use ends, at the start and with each that takes its place. */
+  readonly onCertificate?: (expiresAt: Date) => void;
 }
 
 /** The hook keeps one connection; closing it under an announcement would cost that one a whole reconcile interval. */
@@ -53,7 +55,14 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   }
 
   const secure = createSecureServer(serve);
-  const unfollow = followCertificate(service.tls, (context) => secure.setSecureContext(context), log);
+  const unfollow = followCertificate(
+    service.tls,
+    (context, expiresAt) => {
+      secure.setSecureContext(context);
+      options.onCertificate?.(expiresAt);
+    },
+    log,
+  );
   const plain = createServer((request, response) => {
     if (isOwnMachine(request.socket) && isForOwnMachine(request)) serve(request, response);
     else sendToTls(request, response);

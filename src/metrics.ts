@@ -13,6 +13,15 @@ export interface Metrics {
   readonly transfers: Counter<'backend' | 'outcome'>;
   readonly transferredInstances: Counter<'backend'>;
   readonly transferredBytes: Counter<'backend'>;
+  /** From the moment the service knew of an instance to its first proof; what is proven again does not count. */
+  readonly proofDelaySeconds: Histogram<'backend'>;
+  /** From the first image of a study to its placement, by kind of the decision: placed, or followed to where it was. */
+  readonly placementDelaySeconds: Histogram<'kind'>;
+  /** To decide about one study, and to keep what was decided: the time that others wait meanwhile. */
+  readonly decisionSeconds: Histogram;
+  readonly commitSeconds: Histogram;
+  readonly syncSeconds: Histogram;
+  readonly certificateExpiry: Gauge<'file'>;
   readonly reconcileSeconds: Histogram<'front'>;
   readonly reconcileFindings: Counter<'front' | 'finding'>;
   readonly removalFailures: Counter<'front'>;
@@ -20,6 +29,9 @@ export interface Metrics {
   readonly frontFreeBytes: Gauge<'front'>;
   readonly frontRefusedImages: Counter<'front'>;
 }
+
+/** Buckets of what takes a moment when all is well, and hours when it is not. */
+const waits = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600, 14_400];
 
 /** A registry of its own for each service, so that several can live in one process. */
 export function createMetrics(): Metrics {
@@ -62,6 +74,44 @@ export function createMetrics(): Metrics {
       name: 'dde_transferred_bytes_total',
       help: 'Bytes of the instances proven on a backend.',
       labelNames: ['backend'],
+      registers,
+    }),
+    proofDelaySeconds: new Histogram({
+      name: 'dde_proof_delay_seconds',
+      help: 'Time from the acknowledgement of an instance to its first proof on a backend.',
+      labelNames: ['backend'],
+      buckets: waits,
+      registers,
+    }),
+    placementDelaySeconds: new Histogram({
+      name: 'dde_placement_delay_seconds',
+      help: 'Time from the first image of a study to its placement on a backend.',
+      labelNames: ['kind'],
+      buckets: waits,
+      registers,
+    }),
+    decisionSeconds: new Histogram({
+      name: 'dde_decision_duration_seconds',
+      help: 'Time to decide about one study and to keep the decision.',
+      buckets: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1],
+      registers,
+    }),
+    commitSeconds: new Histogram({
+      name: 'dde_ledger_commit_duration_seconds',
+      help: 'Time of a transaction of the ledger.',
+      buckets: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5],
+      registers,
+    }),
+    syncSeconds: new Histogram({
+      name: 'dde_ledger_sync_duration_seconds',
+      help: 'Time until the disk has what was committed, where somebody waits for it.',
+      buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2, 10],
+      registers,
+    }),
+    certificateExpiry: new Gauge({
+      name: 'dde_certificate_expiry_timestamp_seconds',
+      help: 'When the certificate of the service ends, since 1970; absent without TLS.',
+      labelNames: ['file'],
       registers,
     }),
     reconcileSeconds: new Histogram({

@@ -114,12 +114,15 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     const file = join(options.home, 'ledger.sqlite');
     const lock = lockLedger(file);
     undo.push(() => lock.release());
+    const metrics = createMetrics();
     const { ledger, notice } = openOrBeginAnew(file, {
       usedBefore: lock.usedBefore,
       now: clock(),
       onCheckpointFailure: (error) => log.error('checkpoint of the ledger failed', { detail: String(error) }),
       onDurabilityLost: options.onDurabilityLost,
       ...(options.onLedgerDamaged === undefined ? {} : { onDamaged: options.onLedgerDamaged }),
+      onCommit: (seconds) => metrics.commitSeconds.observe(seconds),
+      onSync: (seconds) => metrics.syncSeconds.observe(seconds),
     });
     undo.push(() => ledger.close());
     if (notice !== null) log.warn(notice);
@@ -128,7 +131,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       log.info('taking up what was under way', { ...recovered });
     }
 
-    const metrics = createMetrics();
     const turns = new Turns();
     const fronts = new Map(
       topology.fronts.map((config) => [config.name, connectOne(config, topology, turns)]),
@@ -250,6 +252,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       lookupTimeoutMs,
       clock,
       log,
+      metrics,
       onPlaced: onBound,
     });
     undo.push(() => dispatcher.stop());
@@ -440,6 +443,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       },
       isForOwnMachine: ({ url = '' }) => /^\/(hook\/|livez$|readyz$)/.test(url),
       log,
+      onCertificate: (expiresAt) => {
+        const of = { file: topology.service.tls?.certificate ?? '' };
+        metrics.certificateExpiry.set(of, expiresAt.getTime() / 1000);
+      },
     });
     undo.push(() => listener.close());
     undo.push(() => ending.abort());

@@ -127,6 +127,8 @@ export interface Delivery {
   readonly ours: boolean;
   /** Other fronts that hold an instance of this identifier: theirs may be what the backend was given. */
   readonly alsoOn: readonly string[];
+  /** When the service first knew of the instance, if nothing ever proved it on any backend; null: something did. */
+  readonly unprovenSince: EpochMs | null;
 }
 
 /** A peer-store job: a chunk of deliveries from one front to one backend. */

@@ -12,6 +12,7 @@ const packages = [
 const optional = [
   { name: 'chromium', programs: ['chromium'] },
   { name: 'haproxy', programs: ['haproxy'], service: 'haproxy' },
+  { name: 'prometheus', programs: ['prometheus', 'promtool'], service: 'prometheus' },
 ];
 
 /**

@@ -7,7 +7,7 @@ import { sendSeldomChanging } from './etag.ts';
 import { createExplorerLinks } from './explorer.ts';
 import { createAuthenticate, createGuard, requireLocalHost } from './guard.ts';
 import { livez, readyz } from './health.ts';
-import { metricsRoute } from './metrics.ts';
+import { metricsRoute } from './metrics/route.ts';
 import { openApi } from './openapi.ts';
 import { Problem, problemHandler } from './problems.ts';
 import { mount, mountOpen } from './route.ts';
@@ -18,6 +18,7 @@ import { evacuationRoutes } from './routes/evacuation.ts';
 import { failoverRoutes } from './routes/failover.ts';
 import { farmRoutes } from './routes/farm.ts';
 import { instanceRoutes } from './routes/instances.ts';
+import { logLevelRoutes } from './routes/log-level.ts';
 import { observeRoutes } from './routes/observe.ts';
 import { quarantineRoutes } from './routes/quarantine.ts';
 import { seriesRoutes } from './routes/series.ts';
@@ -52,6 +53,7 @@ export function createAdmin(deps: AdminDeps): Router {
     ...quarantineRoutes(deps),
     ...auditRoutes(deps),
     ...backupRoutes(deps),
+    ...logLevelRoutes(deps),
     ...instanceRoutes(deps),
     ...observeRoutes(deps),
     ...seriesRoutes(deps),

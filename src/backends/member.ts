@@ -111,6 +111,7 @@ export function statusOf(one: Member, load: BackendLoad | undefined, now: EpochM
     breaker: breakerOf(one, now),
     instances: one.instances,
     diskBytes: one.diskBytes,
+    diskLimitBytes: config.disk ?? null,
   };
 }
 

@@ -33,6 +33,8 @@ export interface BackendStatus {
   readonly breaker: 'closed' | 'open' | 'half-open';
   readonly instances: number | null;
   readonly diskBytes: number | null;
+  /** What its images may fill; null or absent: nobody said. */
+  readonly diskLimitBytes?: number | null;
 }
 
 /**

@@ -8,7 +8,7 @@ import type { Clock, ConsideredBackend, EpochMs, StudySize } from '../study.ts';
 import { patienceMs } from './line-up.ts';
 import { createLookup } from './lookup.ts';
 import type { Policy } from './policy.ts';
-import { createRounds } from './rounds.ts';
+import { createRounds, type RoundsOptions } from './rounds.ts';
 import { type Pending, pendingOf, readAnew } from './unplaced-queue.ts';
 
 export interface DispatcherOptions {
@@ -23,6 +23,7 @@ export interface DispatcherOptions {
   readonly lookupTimeoutMs: number;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly metrics?: NonNullable<RoundsOptions['metrics']>;
   /** The study has an assignment, committed but perhaps not on disk yet: its transfers may begin. */
   readonly onPlaced: (studyUid: string, backend: string) => void;
   readonly timers?: Timers;
@@ -78,6 +79,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     expected: options.expected ?? (({ instances, bytes }) => ({ instances, bytes, arrivesIn: 0 })),
     clock,
     log,
+    ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
     lookAgain,
     failed: fail,
     done: (one) => pending.delete(keyOf(one.studyUid, one.copy)),

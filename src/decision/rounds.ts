@@ -1,6 +1,7 @@
 import type { Logger } from 'winston';
 import type { BackendPool } from '../backends/pool.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import type { Metrics } from '../metrics.ts';
 import type { Clock, ConsideredBackend, EpochMs } from '../study.ts';
 import { decide, type Verdict } from './decide.ts';
 import { createLineUp, type LineUpOptions } from './line-up.ts';
@@ -17,6 +18,7 @@ export interface RoundsOptions extends LineUpOptions {
   readonly policy: () => Policy;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly metrics?: Pick<Metrics, 'decisionSeconds' | 'placementDelaySeconds'>;
   /** It is to be looked up once more; until then it is not placed, but keeps its place in the queue. */
   readonly lookAgain: (one: Pending) => void;
   readonly failed: (one: Pending, error: unknown) => void;
@@ -206,6 +208,8 @@ export function createRounds(options: RoundsOptions): Rounds {
     end(one);
     if (outcome.kind === 'gone') return;
     lastReason = null;
+    const { kind } = verdict;
+    options.metrics?.placementDelaySeconds.observe({ kind }, Math.max(0, now - one.firstSeenAt) / 1000);
     log.info('study placed', { study: one.studyUid, backend: outcome.backend, reason: verdict.reason });
     tell(one.studyUid, outcome.backend);
   }
@@ -293,6 +297,7 @@ export function createRounds(options: RoundsOptions): Rounds {
       }
       let isOver = false;
       while (!isOver && performance.now() < ends && round === current) {
+        const at = performance.now();
         const next = current.generator.next();
         if (next.done === true) {
           isOver = true;
@@ -310,6 +315,7 @@ export function createRounds(options: RoundsOptions): Rounds {
           failed(one, error);
           round = null;
         }
+        options.metrics?.decisionSeconds.observe((performance.now() - at) / 1000);
       }
       current.tookMs += performance.now() - began;
       if (isOver) finish(current);

@@ -87,6 +87,7 @@ export function createFarm(members: readonly Member[], options: FarmOptions): Fa
             ),
           );
       },
+      logStuck: (reason) => say(`the log of ${program.name} is large and cannot be put aside: ${reason}`),
     };
     const supervised = supervise(program, guard, events, backoff);
     return { member, supervised, firstAnswer: promise };

@@ -4,6 +4,7 @@ import { peerUrl } from '../topology/peer.ts';
 import type { FrontConfig, OrthancConfig, Topology } from '../topology/topology.ts';
 import { farmVariable } from '../topology/variables.ts';
 import type { Home } from './home.ts';
+import type { LogLimits } from './log-file.ts';
 import type { ProgramSpec } from './supervisor.ts';
 
 /** What all Orthancs of a farm are started with. */
@@ -15,6 +16,7 @@ export interface OrthancSetting {
   /** Folder the generated files count from. */
   readonly generatedRoot: string;
   readonly hookToken: string;
+  readonly logLimits: LogLimits;
   /** The environment of the farm itself. */
   readonly base: Readonly<Record<string, string>>;
 }
@@ -45,7 +47,7 @@ export function backendProgram(backend: OrthancConfig, setting: OrthancSetting):
 
 function program(
   orthanc: OrthancConfig,
-  { home, program: command, generatedRoot, base }: OrthancSetting,
+  { home, program: command, generatedRoot, base, logLimits }: OrthancSetting,
   graceMs: number,
   more: Readonly<Record<string, string>>,
 ): ProgramSpec {
@@ -63,6 +65,7 @@ function program(
       TCP_NODELAY: '1',
     },
     logFile: join(home.logs, `${orthanc.name}.log`),
+    logLimits,
     graceMs,
   };
 }

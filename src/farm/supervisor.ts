@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import type { Guard } from './guard.ts';
-import { lastLine, openLog } from './log-file.ts';
+import { type LogLimits, lastLine, openLog, rotateWhileWritten } from './log-file.ts';
 
 /** One program of the farm. */
 export interface ProgramSpec {
@@ -13,6 +13,7 @@ export interface ProgramSpec {
   readonly env: Readonly<Record<string, string>>;
   /** Takes standard output and error. */
   readonly logFile: string;
+  readonly logLimits: LogLimits;
   /** How long it may take to end in order before it is killed. */
   readonly graceMs: number;
 }
@@ -41,7 +42,12 @@ export interface Death {
 export interface SupervisorEvents {
   started(pid: number): void;
   died(death: Death): void;
+  /** Its log is large and could not be put aside; said once, until it could. */
+  logStuck(reason: string): void;
 }
+
+/** A program that writes a hundred megabytes a second has other troubles. */
+const lookAtLogMs = 5_000;
 
 export interface Supervised {
   readonly name: string;
@@ -71,13 +77,26 @@ export function supervise(
   let restart: NodeJS.Timeout | null = null;
   let wanted = false;
   let deathsInARow = 0;
+  let logSize = 0;
+  let logStuck = false;
+
+  function lookAtLog(): void {
+    try {
+      if (rotateWhileWritten(spec.logFile, spec.logLimits)) logSize = 0;
+      logStuck = false;
+    } catch (error) {
+      // Tried again at the next look; the program goes on whether its log can grow or not.
+      if (!logStuck) events.logStuck(error instanceof Error ? error.message : String(error));
+      logStuck = true;
+    }
+  }
 
   function run(): void {
     restart = null;
     const begun = performance.now();
-    let logSize = 0;
+    logSize = 0;
     try {
-      const log = openLog(spec.logFile);
+      const log = openLog(spec.logFile, spec.logLimits);
       logSize = log.size;
       try {
         const { command, args } = guard.wrap(spec.command, spec.args);
@@ -92,10 +111,11 @@ export function supervise(
       }
     } catch (error) {
       // A full disk, for one: there may be room later.
-      over(reasonOf(error), begun, logSize);
+      over(reasonOf(error), begun);
       return;
     }
     const running = child;
+    const looking = setInterval(lookAtLog, lookAtLogMs);
     const unwatch = running.pid === undefined ? () => {} : guard.watch(running.pid);
     ended = new Promise((resolve) => {
       // A program that could not be started has an 'error' and no 'exit'.
@@ -103,10 +123,11 @@ export function supervise(
       const end = (cause: string): void => {
         if (isOver) return;
         isOver = true;
+        clearInterval(looking);
         unwatch();
         child = null;
         resolve();
-        over(cause, begun, logSize);
+        over(cause, begun);
       };
       running.once('exit', (code, signal) =>
         end(signal === null ? `exit code ${code ?? 'unknown'}` : `killed by ${signal}`),
@@ -118,7 +139,7 @@ export function supervise(
     if (running.pid !== undefined) events.started(running.pid);
   }
 
-  function over(cause: string, begun: number, logSize: number): void {
+  function over(cause: string, begun: number): void {
     if (!wanted) return;
     const ranMs = performance.now() - begun;
     deathsInARow = ranMs >= backoff.wellMs ? 1 : deathsInARow + 1;

@@ -131,6 +131,7 @@ function membersOf(
     generatedRoot: generatedRoot(environment),
     hookToken,
     base: environment.variables,
+    logLimits: environment.logLimits,
   };
   const command = serviceCommand(environment.project);
   return [
@@ -155,6 +156,7 @@ function membersOf(
           DDE_TOPOLOGY: environment.topologyFile,
         },
         logFile: join(home.logs, 'service.log'),
+        logLimits: environment.logLimits,
         graceMs: serviceGraceMs,
       },
       answers: serviceAnswers(topology.service),

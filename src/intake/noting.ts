@@ -1,5 +1,5 @@
 import { type Ledger, LedgerError, type ReceivedAnswer } from '../ledger/ledger.ts';
-import type { Logger } from '../log.ts';
+import { type Logger, studiesIn } from '../log.ts';
 import type { Arrival, Clock } from '../study.ts';
 
 export interface NotingDeps {
@@ -68,8 +68,10 @@ export function createNoting({ ledger, clock, log, onNoted }: NotingDeps): Notin
     } catch (error) {
       if (!(error instanceof LedgerError)) throw error;
       lastAt = null;
+      const lost = [...some, ...waiting.splice(0)];
       log.error('announcements not noted; the instances are found on their front later', {
-        instances: some.length + waiting.splice(0).length,
+        ...studiesIn(lost),
+        instances: lost.length,
         code: error.code,
         detail: error.message,
       });

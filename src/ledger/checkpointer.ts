@@ -70,6 +70,7 @@ export class Checkpointer {
     file: string,
     limits: CheckpointLimits,
     onFailure: (error: unknown) => void,
+    onCommit: (seconds: number) => void = () => undefined,
   ) {
     this.#connection = connection;
     this.#limits = limits;
@@ -94,7 +95,10 @@ export class Checkpointer {
         resolve();
       }),
     );
-    connection.onWrite(() => this.#committed());
+    connection.onWrite((seconds) => {
+      onCommit(seconds);
+      this.#committed();
+    });
   }
 
   /** Writes a consistent copy to a file that is not there yet; one at a time. `onProgress`: 0 to 1. @throws LedgerError */

@@ -18,7 +18,7 @@ export const pageBytes = 4096;
 export class Connection {
   readonly db: Database;
   readonly #transaction: { immediate(work: () => unknown): unknown };
-  #afterWrite: () => void = () => undefined;
+  #afterWrite: (seconds: number) => void = () => undefined;
   #whenDamaged: (error: LedgerError) => void = () => undefined;
 
   constructor(file: string) {
@@ -26,8 +26,8 @@ export class Connection {
     this.#transaction = this.db.transaction((work: () => unknown) => work());
   }
 
-  /** Called after each committed transaction; must be quick, and not throw. */
-  onWrite(listener: () => void): void {
+  /** Called after each committed transaction with the seconds it took; must be quick, and not throw. */
+  onWrite(listener: (seconds: number) => void): void {
     this.#afterWrite = listener;
   }
 
@@ -53,6 +53,7 @@ export class Connection {
    */
   write<T>(work: () => T): T {
     const result: { value?: { readonly of: T } } = {};
+    const began = performance.now();
     try {
       this.#transaction.immediate(() => {
         result.value = { of: work() };
@@ -61,7 +62,7 @@ export class Connection {
       throw this.#failure(error);
     }
     if (result.value === undefined) throw toLedgerError(new Error('a transaction ended without running'));
-    this.#afterWrite();
+    this.#afterWrite((performance.now() - began) / 1000);
     return result.value.of;
   }
 

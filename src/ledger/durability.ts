@@ -25,6 +25,7 @@ const fdatasyncOf = promisify(fdatasync);
 export class Durability {
   readonly #fd: number;
   readonly #onLost: (error: LedgerError) => void;
+  readonly #onSync: (seconds: number) => void;
   #running: Promise<void> | null = null;
   #next: Promise<void> | null = null;
   #broken: LedgerError | null = null;
@@ -33,8 +34,14 @@ export class Durability {
   /**
    * @param databaseFile with its -wal file already there
    * @param onLost told once when an fsync has failed
+   * @param onSync told how long each took; must not throw
    */
-  constructor(databaseFile: string, onLost: (error: LedgerError) => void) {
+  constructor(
+    databaseFile: string,
+    onLost: (error: LedgerError) => void,
+    onSync: (seconds: number) => void = () => undefined,
+  ) {
+    this.#onSync = onSync;
     this.#onLost = onLost;
     // SQLite does this later than we need it.
     syncFolder(dirname(databaseFile));
@@ -78,8 +85,10 @@ export class Durability {
 
   async #sync(): Promise<void> {
     if (this.#broken !== null) throw this.#broken;
+    const began = performance.now();
     try {
       await fdatasyncOf(this.#fd);
+      this.#onSync((performance.now() - began) / 1000);
     } catch (error) {
       this.#broken = toLedgerError(error);
       this.#onLost(this.#broken);

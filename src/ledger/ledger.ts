@@ -52,6 +52,8 @@ export interface Ledger
   durable(): Promise<void>;
   /** A whole, consistent copy of the ledger in `file`, made while everything goes on. @throws LedgerError */
   backup(file: string, onProgress?: (share: number) => void): Promise<void>;
+  /** What it takes on the disk now: the database file, and the log of what has not been copied into it yet. */
+  fileBytes(): { readonly database: number; readonly log: number };
   close(): Promise<void>;
 }
 

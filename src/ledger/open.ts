@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import type { Database } from 'better-sqlite3';
 import { createAccountsPart } from './accounts.ts';
 import { createAudit } from './audit.ts';
@@ -40,6 +41,9 @@ export interface LedgerOptions {
   readonly migrations?: readonly string[];
   /** An fsync failed: `durable()` refuses from now on, and only opening the ledger anew helps. */
   readonly onDurabilityLost?: (error: LedgerError) => void;
+  /** After each transaction, and after each fsync that somebody waited for: how long it took. Must be quick, and not throw. */
+  readonly onCommit?: (seconds: number) => void;
+  readonly onSync?: (seconds: number) => void;
 }
 
 /**
@@ -105,12 +109,13 @@ function compose(connection: Connection, file: string, options: LedgerOptions, i
     ...createJournal(connection),
     ...createTimeline(connection),
   };
-  const durability = new Durability(file, options.onDurabilityLost ?? (() => undefined));
+  const durability = new Durability(file, options.onDurabilityLost ?? (() => undefined), options.onSync);
   const checkpointer = new Checkpointer(
     connection,
     file,
     options.checkpoint ?? defaultCheckpointLimits,
     (error) => mishap(error),
+    options.onCommit,
   );
   let closing: Promise<void> | undefined;
   let lastBackup: Promise<unknown> = Promise.resolve();
@@ -153,6 +158,7 @@ function compose(connection: Connection, file: string, options: LedgerOptions, i
   return {
     ...parts,
     durable: () => durability.durable(),
+    fileBytes: () => ({ database: bytesOf(file), log: bytesOf(`${file}-wal`) }),
     backup(target, onProgress) {
       // One at a time: each reads and writes as fast as the disk goes.
       const run = lastBackup.then(() => backup(target, onProgress));
@@ -164,6 +170,10 @@ function compose(connection: Connection, file: string, options: LedgerOptions, i
       return closing;
     },
   };
+}
+
+function bytesOf(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 }
 
 /** For the next start; where the disk is full it has to find out by itself. */

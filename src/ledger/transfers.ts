@@ -29,7 +29,8 @@ export const transfersSql = {
   ready: `
     SELECT d.id, d.instance, i.orthanc_id AS orthancId, s.uid AS studyUid, d.front, d.backend, d.copy, d.epoch, d.bytes,
       d.attempts, d.ask_first AS askFirst,
-      ${isOurs} AS ours, ${otherFronts} AS alsoOn
+      ${isOurs} AS ours, ${otherFronts} AS alsoOn,
+      CASE WHEN EXISTS (SELECT 1 FROM receipts r WHERE r.instance = d.instance) THEN NULL ELSE i.arrived_at END AS unprovenSince
     FROM deliveries d CROSS JOIN instances i ON i.id = d.instance CROSS JOIN studies s ON s.id = d.study
       CROSS JOIN assignments a ON a.study = d.study AND a.copy = d.copy AND a.epoch = d.epoch
     WHERE d.backend = @backend AND d.front = @front AND d.transfer IS NULL AND d.not_before = 0 AND d.attempts <= @attempts

@@ -130,6 +130,7 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
     const each = course.sent.map((d) => own.get(d.orthancId)?.bytes ?? d.bytes);
     course.sentBytes = each.reduce((sum, bytes) => sum + bytes, 0);
     const shipment = {
+      transfer: transfer.id,
       front,
       backend: transfer.backend,
       deliveries: course.sent,
@@ -178,6 +179,7 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
       ),
     );
     const missing: Delivery[] = [];
+    const within = { transfer: course.transfer.id, signal: ending.signal };
     for (const delivery of deliveries) {
       const verdict = judge({ ...md5sOf(delivery), file: files.get(delivery.orthancId) ?? null });
       const bytes = own.get(delivery.orthancId)?.bytes ?? null;
@@ -197,13 +199,13 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
           missing.push(delivery);
           break;
         case 'damaged': {
-          const outcome = await conflicts.cutOff(backend, delivery, ending.signal);
+          const outcome = await conflicts.cutOff(backend, delivery, within);
           outcomes.set(delivery.id, outcome);
           course.trouble ??= { code: outcome.code, detail: outcome.detail };
           break;
         }
         case 'conflict': {
-          const how = { mayReplace, bytes, signal: ending.signal };
+          const how = { ...within, mayReplace, bytes };
           const outcome = await conflicts.resolve(backend, delivery, verdict, how);
           if (outcome === 'send') missing.push(delivery);
           else outcomes.set(delivery.id, outcome);

@@ -1,7 +1,7 @@
 import type { ServiceSample } from '../backends/model/service.ts';
 import type { BackendPool } from '../backends/pool.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import type { Logger } from '../log.ts';
+import { type Logger, studiesIn } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Clock, Delivery, DeliveryOutcome, EpochMs, Transfer } from '../study.ts';
 import type { FrontRest } from './front-rest.ts';
@@ -72,8 +72,14 @@ export function createConclusion(deps: ConclusionDeps): (ended: Ended) => void {
     metrics.transfers.inc({ backend: transfer.backend, outcome: code });
     metrics.transferredInstances.inc({ backend: transfer.backend }, proven);
     metrics.transferredBytes.inc({ backend: transfer.backend }, proven > 0 ? sentBytes : 0);
+    for (const delivery of transfer.deliveries) {
+      if (delivery.unprovenSince === null || ended.outcomes.get(delivery.id)?.kind !== 'proven') continue;
+      const delay = Math.max(0, now - delivery.unprovenSince) / 1000;
+      metrics.proofDelaySeconds.observe({ backend: transfer.backend }, delay);
+    }
     log.debug('transfer ended', {
       transfer: transfer.id,
+      ...studiesIn(transfer.deliveries),
       front: transfer.front,
       backend: transfer.backend,
       instances: transfer.deliveries.length,
@@ -88,15 +94,16 @@ export function createConclusion(deps: ConclusionDeps): (ended: Ended) => void {
   function report(ended: Ended, { proven, now }: Figures): void {
     const { transfer, trouble } = ended;
     const { id, front, backend } = transfer;
+    const named = { transfer: id, ...studiesIn(transfer.deliveries), front, backend };
     if (trouble?.code === 'front-unreachable') {
       // No fault of the backend's, which may be sent to from other fronts meanwhile.
       frontRest.failed(front, now);
-      log.warn('front did not answer a transfer', { transfer: id, front, backend, detail: trouble.detail });
+      log.warn('front did not answer a transfer', { ...named, detail: trouble.detail });
       return;
     }
     frontRest.answered(front);
     if (trouble?.code === 'front-error') {
-      log.warn('front failed a transfer', { transfer: id, front, backend, detail: trouble.detail });
+      log.warn('front failed a transfer', { ...named, detail: trouble.detail });
       return;
     }
     if (trouble === null || proven > 0) {
@@ -106,9 +113,7 @@ export function createConclusion(deps: ConclusionDeps): (ended: Ended) => void {
     if (isFaultOfInstance(ended)) return;
     const until = pool.transferFailed(backend, trouble.code, trouble.detail, now);
     log.warn('transfer failed', {
-      transfer: id,
-      front,
-      backend,
+      ...named,
       instances: transfer.deliveries.length,
       code: trouble.code,
       detail: trouble.detail,

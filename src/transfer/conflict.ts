@@ -15,6 +15,12 @@ export interface ConflictDeps {
   readonly log: Logger;
 }
 
+interface WithinTransfer {
+  /** Its number. */
+  readonly transfer: number;
+  readonly signal: AbortSignal;
+}
+
 export interface Conflicts {
   /**
    * What becomes of an instance of which the backend holds other content than the front; never without an event on its study.
@@ -30,7 +36,7 @@ export interface Conflicts {
     backend: Orthanc,
     delivery: Delivery,
     md5: { readonly front: string; readonly backend: string },
-    how: { readonly mayReplace: boolean; readonly bytes: number | null; readonly signal: AbortSignal },
+    how: WithinTransfer & { readonly mayReplace: boolean; readonly bytes: number | null },
   ): Promise<DeliveryOutcome | 'send'>;
 
   /**
@@ -43,7 +49,7 @@ export interface Conflicts {
   cutOff(
     backend: Orthanc,
     delivery: Delivery,
-    signal: AbortSignal,
+    within: WithinTransfer,
   ): Promise<DeliveryOutcome & { readonly kind: 'retry' }>;
 }
 
@@ -71,10 +77,11 @@ export function createConflicts(deps: ConflictDeps): Conflicts {
   }
 
   const noting =
-    (backend: Orthanc, { studyUid, orthancId }: Delivery) =>
+    (backend: Orthanc, { studyUid, orthancId }: Delivery, transfer: number) =>
     (kind: string, text: string): void => {
       ledger.addEvent(studyUid, { at: clock(), kind, text: `${orthancId}: ${text}` });
       log.warn(`not the same on both ends: ${kind}`, {
+        transfer,
         study: studyUid,
         instance: orthancId,
         backend: backend.name,
@@ -82,16 +89,16 @@ export function createConflicts(deps: ConflictDeps): Conflicts {
     };
 
   return {
-    async cutOff(backend, delivery, signal) {
+    async cutOff(backend, delivery, { transfer, signal }) {
       const detail = `${backend.name} received it whole, and its file there is missing, cut off or other than received, as on a full disk`;
-      noting(backend, delivery)('damaged-on-disk', `${detail}; deleted there`);
+      noting(backend, delivery, transfer)('damaged-on-disk', `${detail}; deleted there`);
       await backend.delete(delivery.orthancId, { signal });
       return retry('damaged', detail, nextTry(delivery.attempts, clock(), deps.random));
     },
 
-    async resolve(backend, delivery, md5, { mayReplace, bytes, signal }) {
+    async resolve(backend, delivery, md5, { mayReplace, bytes, transfer, signal }) {
       const detail = `${backend.name} holds other content (MD5 ${md5.backend}) than the front (MD5 ${md5.front})`;
-      const note = noting(backend, delivery);
+      const note = noting(backend, delivery, transfer);
       const again = (): DeliveryOutcome =>
         retry('conflict', detail, nextTry(delivery.attempts, clock(), deps.random));
       const same = delivery.ours ? await isSameOn(delivery, md5.front, signal) : false;

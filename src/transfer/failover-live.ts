@@ -203,7 +203,10 @@ export function createFailover(deps: FailoverDeps): Failover {
     const context = { ledger, pool, policy: deps.policy(), expected: deps.expected, now: clock() };
     const chosen = chooseAnew(context, move, seen.candidates);
     if (chosen.kind === 'waits') {
-      say(`study ${move.study.studyUid} stays bound to ${move.study.backend}: ${chosen.reason}`);
+      say(
+        `study ${move.study.studyUid} stays bound to ${move.study.backend}: ${chosen.reason}`,
+        move.study.studyUid,
+      );
       return null;
     }
     seen = { ...seen, candidates: chosen.candidates };
@@ -218,10 +221,10 @@ export function createFailover(deps: FailoverDeps): Failover {
   }
 
   /** One line for all that wait for the same reason. */
-  function say(what: string): void {
+  function say(what: string, study?: string): void {
     if (what === lastSaid) return;
     lastSaid = what;
-    log.warn('rebind waits', { reason: what });
+    log.warn('rebind waits', { study, reason: what });
   }
 
   function check(): Promise<void> {

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { BackendPool } from '../backends/pool.ts';
 import { type ClaimLimits, type Ledger, LedgerError } from '../ledger/ledger.ts';
-import type { Logger } from '../log.ts';
+import { type Logger, studiesIn } from '../log.ts';
 import type { Clock, EpochMs, Transfer } from '../study.ts';
 import type { FrontRest } from './front-rest.ts';
 import { retry, totalBytes } from './outcome.ts';
@@ -152,6 +152,7 @@ export function createLanes(deps: LanesDeps): Lanes {
   async function giveBack(transfer: Transfer, error: unknown): Promise<void> {
     log.error('transfer could not be concluded', {
       transfer: transfer.id,
+      ...studiesIn(transfer.deliveries),
       backend: transfer.backend,
       code: error instanceof LedgerError ? error.code : 'failed',
       detail: error instanceof Error ? error.message : String(error),

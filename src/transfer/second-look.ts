@@ -1,6 +1,6 @@
 import { realTimers, type Timers } from '../backends/timers.ts';
 import { type Ledger, LedgerError, type QuarantinedInstance } from '../ledger/ledger.ts';
-import type { Logger } from '../log.ts';
+import { type Logger, studiesIn } from '../log.ts';
 import type { Clock, EpochMs, QuarantineCode } from '../study.ts';
 
 export interface SecondLookDeps {
@@ -51,13 +51,13 @@ export function createSecondLook(deps: SecondLookDeps): SecondLook {
   function look(): number {
     const now = clock();
     const seen = new Map<string, Looks>();
-    let looked = 0;
+    const looked: QuarantinedInstance[] = [];
     for (const instance of standing()) {
       const key = `${instance.front} ${instance.orthancId}`;
       const before = known.get(key) ?? { since: now, times: 0 };
       const due = before.since + Math.min(lastMs, firstMs * 2 ** before.times) <= now;
-      const tried = due && looked < atOnce && deps.again(instance);
-      if (tried) looked++;
+      const tried = due && looked.length < atOnce && deps.again(instance);
+      if (tried) looked.push(instance);
       seen.set(key, tried ? { since: now, times: before.times + 1 } : before);
     }
     // One that was put back is not in quarantine for a while: it is forgotten when it does not come again.
@@ -65,8 +65,10 @@ export function createSecondLook(deps: SecondLookDeps): SecondLook {
       if (!seen.has(key) && now - looks.since < 2 * lastMs) seen.set(key, looks);
     }
     known = seen;
-    if (looked > 0) log.info('quarantine: looked at again', { instances: looked });
-    return looked;
+    if (looked.length > 0) {
+      log.info('quarantine: looked at again', { ...studiesIn(looked), instances: looked.length });
+    }
+    return looked.length;
   }
 
   /** A copy of all there are: putting them back changes the pages. */

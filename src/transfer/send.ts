@@ -1,4 +1,4 @@
-import type { Logger } from '../log.ts';
+import { type Logger, studiesIn } from '../log.ts';
 import { type Orthanc, OrthancError } from '../orthanc/orthanc.ts';
 import type { Delivery, FailureCode } from '../study.ts';
 import type { Ending } from './ending.ts';
@@ -19,6 +19,8 @@ export interface SendDeps {
 
 /** What a front is to send. */
 export interface Shipment {
+  /** Number of the transfer. */
+  readonly transfer: number;
   readonly front: Orthanc;
   readonly backend: string;
   readonly deliveries: readonly Delivery[];
@@ -42,7 +44,8 @@ const steps = 100;
 export function createSend(deps: SendDeps): (shipment: Shipment, ending: Ending) => Promise<Trouble | null> {
   const { transferTimeout, log } = deps;
 
-  return async function send({ front, backend, deliveries, bytes, largestBytes, onMove }, ending) {
+  return async function send(shipment, ending) {
+    const { front, backend, deliveries, bytes, largestBytes, onMove } = shipment;
     const ids = inOrder(deliveries).map((delivery) => delivery.orthancId);
     const timeoutMs = transferTimeout.baseMs + (bytes / transferTimeout.bytesPerSecond) * 1000;
     const stepBytes = Math.max(largestBytes, bytes / steps);
@@ -64,16 +67,16 @@ export function createSend(deps: SendDeps): (shipment: Shipment, ending: Ending)
       if (!(error instanceof OrthancError)) throw error;
       if (ending.why() === 'stopping') throw error;
       if (ending.why() === 'backend-down') {
-        await cancel(front, ids);
+        await cancel(shipment, ids);
         throw error;
       }
       if (stalled) {
-        await cancel(front, ids);
+        await cancel(shipment, ids);
         return { code: 'stalled', detail: `${backend}: nothing moved for ${seconds(limitMs)} s` };
       }
       switch (error.code) {
         case 'timeout':
-          await cancel(front, ids);
+          await cancel(shipment, ids);
           return { code: 'send-timeout', detail: `${backend}: no end after ${seconds(timeoutMs)} s` };
         case 'unreachable':
         case 'unauthorized':
@@ -88,12 +91,21 @@ export function createSend(deps: SendDeps): (shipment: Shipment, ending: Ending)
   };
 
   /** A job nobody waits for any more would go on holding one of the front's job threads. */
-  async function cancel(front: Orthanc, ids: readonly string[]): Promise<void> {
+  async function cancel(
+    { transfer, front, backend, deliveries }: Shipment,
+    ids: readonly string[],
+  ): Promise<void> {
     try {
       await front.cancelStores(ids, { timeoutMs: cancelMs });
     } catch (error) {
       if (!(error instanceof OrthancError)) throw error;
-      log.warn('job could not be cancelled', { front: front.name, code: error.code });
+      log.warn('job could not be cancelled', {
+        transfer,
+        ...studiesIn(deliveries),
+        front: front.name,
+        backend,
+        code: error.code,
+      });
     }
   }
 }

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { troubleOf } from '../backends/trouble.ts';
 import { type Ledger, LedgerError } from '../ledger/ledger.ts';
-import type { Logger } from '../log.ts';
+import { type Logger, studiesIn } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { type Orthanc, OrthancError } from '../orthanc/orthanc.ts';
 import type { Clock } from '../study.ts';
@@ -46,6 +46,15 @@ const silentTimes = 4;
 const pauseAfter = (times: number): number =>
   times < 2 ? 0 : Math.min(300_000, 1000 * 2 ** Math.min(times - 1, 20));
 
+/** One instance that goes. */
+interface Leaving {
+  readonly studyUid: string;
+  /** Its front's identifier. */
+  readonly id: string;
+}
+
+const idsOf = (leaving: readonly Leaving[]): string[] => leaving.map(({ id }) => id);
+
 /**
  * Removal from the front, the only place where anything settled is deleted there. The order is what matters: the study has had no
  * news for the settle time; each instance has its receipts; its backends have just said that they hold it still, since one may
@@ -89,20 +98,20 @@ export function createSettler(deps: SettlerDeps): Settler {
       const settled = ledger.settled(before, studiesAtATime + passedOver.size);
       const studies = settled.filter((studyUid) => !passedOver.has(studyUid)).slice(0, studiesAtATime);
       const confirmed = await confirm(studies);
-      const perFront = new Map<string, string[]>();
+      const perFront = new Map<string, Leaving[]>();
       try {
         await beginRemovals(confirmed, before, perFront);
         if (!stopped) await ledger.durable();
       } catch (error) {
-        for (const [front, ids] of perFront) write(() => ledger.removalFailed(front, ids, clock()));
+        giveBack(perFront);
         throw error;
       }
       if (stopped) {
-        for (const [front, ids] of perFront) write(() => ledger.removalFailed(front, ids, clock()));
+        giveBack(perFront);
         return;
       }
       if (perFront.size === 0 && studies.length < studiesAtATime) return;
-      const all = await Promise.all([...perFront].map(([front, ids]) => remove(front, ids)));
+      const all = await Promise.all([...perFront].map(([front, leaving]) => remove(front, leaving)));
       // A front that refuses would be asked again at once, and for ever, by going on here.
       if (stopped || studies.length < studiesAtATime || all.includes(false)) return;
     }
@@ -112,14 +121,14 @@ export function createSettler(deps: SettlerDeps): Settler {
   async function beginRemovals(
     confirmed: ReadonlyMap<string, ReadonlySet<string>>,
     before: number,
-    perFront: Map<string, string[]>,
+    perFront: Map<string, Leaving[]>,
   ): Promise<void> {
     for (const [studyUid, ids] of confirmed) {
       for (const part of ledger.beginRemoval(studyUid, before, clock())) {
         const unasked = part.orthancIds.filter((id) => !ids.has(id));
         if (unasked.length > 0) write(() => ledger.removalFailed(part.front, unasked, clock()));
         const leaving = perFront.get(part.front) ?? [];
-        leaving.push(...part.orthancIds.filter((id) => ids.has(id)));
+        for (const id of part.orthancIds) if (ids.has(id)) leaving.push({ studyUid, id });
         perFront.set(part.front, leaving);
       }
       // Between two studies a hook may be answered.
@@ -190,23 +199,29 @@ export function createSettler(deps: SettlerDeps): Settler {
     }
   }
 
-  async function remove(name: string, ids: readonly string[]): Promise<boolean> {
+  function giveBack(perFront: ReadonlyMap<string, readonly Leaving[]>): void {
+    for (const [front, leaving] of perFront)
+      write(() => ledger.removalFailed(front, idsOf(leaving), clock()));
+  }
+
+  async function remove(name: string, leaving: readonly Leaving[]): Promise<boolean> {
     const front = fronts.get(name);
     if (front === undefined || (pausedUntil.get(name) ?? 0) > clock()) {
-      write(() => ledger.removalFailed(name, ids, clock()));
+      write(() => ledger.removalFailed(name, idsOf(leaving), clock()));
       return false;
     }
-    for (let from = 0; from < ids.length; from += idsAtATime) {
-      const part = ids.slice(from, from + idsAtATime);
+    for (let from = 0; from < leaving.length; from += idsAtATime) {
+      const part = leaving.slice(from, from + idsAtATime);
       try {
-        await front.bulkDelete(part);
+        await front.bulkDelete(idsOf(part));
       } catch (error) {
         if (!(error instanceof OrthancError)) throw error;
         // It may have deleted some: back to `held`, and reconciling finds what is really gone.
-        write(() => ledger.removalFailed(name, ids.slice(from), clock()));
+        write(() => ledger.removalFailed(name, idsOf(leaving.slice(from)), clock()));
         pausedUntil.set(name, clock() + pauseMs);
         metrics.removalFailures.inc({ front: name });
         log.warn('removal failed', {
+          ...studiesIn(part),
           front: name,
           instances: part.length,
           code: error.code,
@@ -214,8 +229,8 @@ export function createSettler(deps: SettlerDeps): Settler {
         });
         return false;
       }
-      write(() => ledger.removed(name, part, clock()));
-      log.debug('removed from the front', { front: name, instances: part.length });
+      write(() => ledger.removed(name, idsOf(part), clock()));
+      log.debug('removed from the front', { ...studiesIn(part), front: name, instances: part.length });
     }
     return true;
   }

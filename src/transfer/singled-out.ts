@@ -47,7 +47,7 @@ export function createSingledOut(
     if (front !== null && fileCodes.has(code) && isTimeToReadBack(only.attempts)) {
       const fault = await faultOfFile(front, only, seen);
       if (fault !== null) {
-        log.warn('instance quarantined: its front cannot give the file', of(only, fault));
+        log.warn('instance quarantined: its front cannot give the file', of(transfer, only, fault));
         return { kind: 'quarantine', code: 'unreadable', detail: fault };
       }
     }
@@ -55,7 +55,7 @@ export function createSingledOut(
     // One that is going down refuses everything; that is its health's business.
     if (pool.health(transfer.backend) !== 'up') return outcome;
     if (!refusals.refused(only.instance, transfer.backend, clock())) return outcome;
-    log.warn('instance refused by its backend', { backend: transfer.backend, ...of(only, outcome.detail) });
+    log.warn('instance refused by its backend', of(transfer, only, outcome.detail));
     return { kind: 'refused', detail: outcome.detail };
   };
 
@@ -119,6 +119,6 @@ function isTimeToReadBack(attempts: number): boolean {
   return attempts === 3 || (attempts & (attempts - 1)) === 0;
 }
 
-function of({ studyUid, orthancId }: Delivery, detail: string) {
-  return { study: studyUid, instance: orthancId, detail };
+function of({ id, front, backend }: Transfer, { studyUid, orthancId }: Delivery, detail: string) {
+  return { transfer: id, study: studyUid, instance: orthancId, front, backend, detail };
 }

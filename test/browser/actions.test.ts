@@ -7,7 +7,7 @@ import { type Farm, holdings, startFarm, studiesOn } from '../support/farm.ts';
 import { makeStudy, withOtherContent, writeInstances } from '../support/synthetic.ts';
 import { until } from '../support/wait.ts';
 import { confirm, signIn, startBrowser, type Viewer, type Watched } from './browser.ts';
-import { deliver, seen } from './farm.ts';
+import { deliver, seen, sendStudy, setState } from './farm.ts';
 
 /* Each action of the dashboard, and what became of it on the real Orthancs. */
 
@@ -40,7 +40,8 @@ async function peers(): Promise<string[]> {
 
 test('send: files go to the front, what is no DICOM file is refused with the reason, and one sees where they went', async () => {
   const { page, wrongs, expectError } = watched;
-  expectError(/422.*instances/);
+  // A front that cannot take it just now is asked again.
+  expectError(/(422|503).*instances/);
   const study = makeStudy({ instances: 4 });
   const folder = join(farm.folder, 'to-send');
   const files = await writeInstances(study.instances, folder);
@@ -110,8 +111,38 @@ test('a backend is removed, refused while studies are bound to it, and added aga
     .getByRole('region', { name: `Evacuation of ${name}` })
     .getByText('empty')
     .waitFor({ timeout: 30_000 });
+  // A study is bound to it and on its way: it hangs, so that the study stays so.
+  for (const other of ['orthanc1', 'orthanc2']) await setState(farm, other, 'drain');
+  await setState(farm, name, 'ready');
+  await farm.backend(name).kill('SIGSTOP');
+  const bound = await sendStudy(farm);
+  await until(async () => (await seen(farm, bound.studyUid)).backend === name, {
+    what: 'the study to be bound',
+  });
   await named('Remove').click();
   expect(await named('Remove it').isDisabled()).toBe(true);
+  await page.getByLabel(`Type ${name} to go on`).fill(name);
+  expectError(/409.*backends/);
+  await named('Remove it').click();
+  await page.getByRole('dialog').getByRole('alert').waitFor();
+  await page
+    .getByRole('dialog')
+    .getByRole('button', { name: `Evacuate ${name} instead` })
+    .click();
+  await farm.backend(name).kill('SIGCONT');
+  for (const other of ['orthanc1', 'orthanc2']) await setState(farm, other, 'ready');
+  await named('Evacuate it').click();
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  await until(async () => (await studiesOn(farm.backend(name))).size === 0, {
+    what: 'the study to be elsewhere',
+    timeoutMs: 30_000,
+  });
+  await page
+    .getByRole('region', { name: `Evacuation of ${name}` })
+    .getByText('empty')
+    .waitFor({ timeout: 30_000 });
+
+  await named('Remove').click();
   await page.getByLabel(`Type ${name} to go on`).fill(name);
   await named('Remove it').click();
   await page.getByText(`There is no backend ${name}`).waitFor();
@@ -122,7 +153,6 @@ test('a backend is removed, refused while studies are bound to it, and added aga
   await page.getByLabel('Name').fill('orthanc1');
   await page.getByLabel('Address (HTTP)').fill(farm.backend(name).url);
   await page.getByLabel('Password').fill('orthanc');
-  expectError(/409.*backends/);
   await named('Add it').click();
   // What is wrong is told in the dialog, and nothing typed is lost.
   await page.getByRole('dialog').getByRole('alert').waitFor();
@@ -227,6 +257,23 @@ test('history: charts over the last minutes, a closer look by dragging, and the 
   expect(wrongs).toEqual([]);
 });
 
+test('simulate: a scenario and the last day are tried, and the figures and curves are shown', async () => {
+  const { page, wrongs } = watched;
+  await go('/simulate');
+  await page.getByLabel('Scenario').selectOption('homogeneous');
+  await named('Simulate').click();
+  const result = page.getByRole('region', { name: /^Result/ });
+  await result.getByRole('row').filter({ hasText: '(best)' }).waitFor({ timeout: 30_000 });
+  await page.getByRole('figure').filter({ hasText: 'Seconds until available' }).locator('canvas').waitFor();
+  expect(page.url()).toMatch(/#\/simulate\/[\da-f-]{36}$/);
+
+  await named('The last 24 hours here').click();
+  await named('Simulate').click();
+  const day = page.getByRole('region', { name: 'The last 24 hours again' });
+  await day.getByRole('row').filter({ hasText: 'What was' }).waitFor({ timeout: 30_000 });
+  expect(wrongs).toEqual([]);
+});
+
 test('access: a token is created, let in, and refused once it is revoked', async () => {
   const { page, wrongs } = watched;
   await go('/access');
@@ -238,6 +285,10 @@ test('access: a token is created, let in, and refused once it is revoked', async
   const ask = () =>
     fetch(`${farm.service.url}/api/v1/queue`, { headers: { authorization: `Bearer ${token}` } });
   expect((await ask()).status).toBe(200);
+  await page.getByRole('group', { name: 'Log level' }).getByRole('button', { name: 'warn' }).click();
+  await until(async () => (await farm.service.get<{ level: string }>('/api/v1/log-level')).level === 'warn', {
+    what: 'the log to be at warn',
+  });
   await confirm(page, page.getByRole('button', { name: 'Revoke ward-7' }), 'Revoke it');
   await page.getByRole('row').filter({ hasText: 'ward-7' }).getByText('revoked').waitFor();
   expect((await ask()).status).toBe(401);

@@ -1,5 +1,5 @@
 import { existsSync, statSync, writeFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { appendFile, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -30,8 +30,11 @@ async function allPortsFree(farm: FarmFolder): Promise<boolean> {
 describe('dde up', () => {
   test('runs the farm, restarts what dies, and stops it all', async () => {
     await using farm = await farmFolder();
-    const up = farm.dde(['up']);
+    const up = farm.dde(['up'], { DDE_LOG_MAX_SIZE: '100 kB', DDE_LOG_FILES: '2' });
     await up.said('Ctrl-C stops everything');
+    // As if orthanc2 had written a lot: its log is put aside while it runs, seen at the end.
+    const log = join(farm.home, 'logs', 'orthanc2.log');
+    await appendFile(log, `${'x'.repeat(150_000)}\n`);
     const token = (await readFile(join(farm.home, 'admin-token'), 'utf8')).trim();
     expect(up.output()).toContain(`http://localhost:${farm.port.service}/#token=${token}`);
     expect(
@@ -52,6 +55,10 @@ describe('dde up', () => {
       await up.said(`${name} answers again`);
       expect(await pidOf(farm, name)).not.toBe(pid);
     }
+    await until(() => existsSync(`${log}.1`) && statSync(log).size < 100_000, {
+      what: 'the log to be put aside',
+    });
+    expect(await readFile(`${log}.1`, 'utf8')).toContain('xxx');
 
     up.signal('SIGTERM');
     expect(await up.ended()).toBe(0);
@@ -188,8 +195,15 @@ describe('dde up says in one sentence what has to be changed, and starts nothing
 
   test('an environment with two mistakes', async () => {
     await using farm = await farmFolder();
-    const text = await refusal(farm, { DDE_LOG_LEVEL: 'loud', DDE_ADMIN_TOKEN: 'a b' });
+    const text = await refusal(farm, {
+      DDE_LOG_LEVEL: 'loud',
+      DDE_LOG_MAX_SIZE: '20',
+      DDE_LOG_FILES: 'all',
+      DDE_ADMIN_TOKEN: 'a b',
+    });
     expect(text).toContain('DDE_LOG_LEVEL');
+    expect(text).toContain('DDE_LOG_MAX_SIZE is "20", but must be a number and one of');
+    expect(text).toContain('DDE_LOG_FILES is "all", but must be a whole number from 1 to 999.');
     expect(text).toContain('DDE_ADMIN_TOKEN');
   });
 });

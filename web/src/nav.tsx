@@ -1,3 +1,4 @@
+import { useEffect, useRef } from 'preact/hooks';
 import { farm, type LiveState, liveState } from './lib/live.ts';
 import { mayAdmin, mayOperate, session, signOut } from './lib/session.ts';
 import { setTheme, type Theme, theme } from './lib/theme.ts';
@@ -26,6 +27,11 @@ const nextTheme: Readonly<Record<Theme, Theme>> = { system: 'light', light: 'dar
 const themeIcon: Readonly<Record<Theme, IconName>> = { system: 'system', light: 'sun', dark: 'moon' };
 
 export function Nav({ current }: { current: string }) {
+  const list = useRef<HTMLUListElement>(null);
+  useEffect(() => {
+    // On a phone they stand in one line, and the one where one is may be beyond its end.
+    list.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' });
+  }, [current]);
   const quarantined = farm.value?.waiting.quarantined ?? 0;
   const tone = farm.value === null ? 'idle' : verdictOf(farm.value).tone;
   const seen = entries.filter(
@@ -38,7 +44,7 @@ export function Nav({ current }: { current: string }) {
         <span class="brand-name">dynamic-dicom-endpoints</span>
       </a>
       <nav aria-label="Screens">
-        <ul>
+        <ul ref={list}>
           {seen.map(([name, text, icon]) => (
             <li key={name}>
               <a href={`#/${name}`} aria-current={name === current ? 'page' : undefined}>

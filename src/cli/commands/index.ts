@@ -11,6 +11,7 @@ import { registerExplain } from './explain.ts';
 import { registerGenerate } from './generate.ts';
 import { registerHeal } from './heal.ts';
 import { registerHistory } from './history.ts';
+import { registerLogLevel } from './log-level.ts';
 import { registerPolicy } from './policy.ts';
 import { registerQuarantine } from './quarantine.ts';
 import { registerQueue } from './queue.ts';
@@ -46,6 +47,7 @@ export const commands: readonly ((program: Command, context: CliContext) => void
   registerEvents,
   registerAudit,
   registerTokens,
+  registerLogLevel,
   registerBackup,
   registerCheck,
   registerGenerate,

@@ -50,9 +50,7 @@ function Drawing({ farm, width }: { farm: Farm; width: number }) {
         <Box key={node.id} node={node} width={nodeWidth} height={nodeHeight} />
       ))}
       {width > 640 &&
-        edges
-          .filter((edge) => strengthOf(edge.flow) > 0)
-          .map((edge) => <Label key={edge.id} edge={edge} nodeWidth={nodeWidth} />)}
+        picture.nodes.map((node) => <Label key={node.id} node={node} edges={edges} nodeWidth={nodeWidth} />)}
     </svg>
   );
 }
@@ -69,14 +67,23 @@ function Line({ edge, nodeWidth }: { edge: Edge; nodeWidth: number }) {
   );
 }
 
-function Label({ edge, nodeWidth }: { edge: Edge; nodeWidth: number }) {
-  // Near the end that is its own: where the lines of several meet, no label could be told from the next.
-  const atStart = edge.from.id.startsWith('m:');
-  const x = atStart ? edge.from.x + nodeWidth + 8 : edge.to.x - 8;
-  const y = (atStart ? edge.from.y : edge.to.y) - 7;
+/** All that leaves a modality, or comes to a backend: where the lines of several meet, no label could be told from the next. */
+function Label({ node, edges, nodeWidth }: { node: Node; edges: readonly Edge[]; nodeWidth: number }) {
+  const isModality = node.id.startsWith('m:');
+  if (!isModality && !node.id.startsWith('b:')) return null;
+  const rate = edges
+    .filter((edge) => (isModality ? edge.from : edge.to).id === node.id)
+    .reduce((sum, edge) => sum + edge.flow.instancesPerSecond, 0);
+  if (rate === 0) return null;
   return (
-    <text x={x} y={y} class="edge-label" text-anchor={atStart ? 'start' : 'end'} aria-hidden="true">
-      {perSecond(edge.flow.instancesPerSecond)}
+    <text
+      x={isModality ? node.x + nodeWidth + 8 : node.x - 8}
+      y={node.y - 7}
+      class="edge-label"
+      text-anchor={isModality ? 'start' : 'end'}
+      aria-hidden="true"
+    >
+      {perSecond(rate)}
     </text>
   );
 }

@@ -13,7 +13,9 @@ export function JournalList({ entries }: { entries: readonly JournalEntry[] }) {
     <ol class="journal">
       {entries.map((entry) => (
         <li key={entry.id}>
-          <p>{entry.text}</p>
+          <p>
+            <strong>{entry.kind.replaceAll('-', ' ')}</strong> {entry.text}
+          </p>
           <p class="soft small-text row">
             <Time at={entry.at} />
             {entry.who !== null && <span>by {entry.who}</span>}

@@ -32,42 +32,6 @@ export interface TimelineItem {
   readonly decisionId: number | null;
 }
 
-export interface ScenarioInfo {
-  readonly name: string;
-  readonly title: string;
-  readonly description: string;
-}
-
-export interface SimulationRow {
-  readonly policy: string;
-  readonly p50: number | null;
-  readonly p95: number | null;
-  readonly p99: number | null;
-  readonly max: number | null;
-  readonly makespanRatio: number | null;
-  readonly imbalance: number | null;
-  readonly splits: number | null;
-  readonly lost: number | null;
-  readonly retries: number | null;
-}
-
-export interface SimulationCurve {
-  readonly policy: string;
-  readonly quantiles: readonly { readonly q: number; readonly seconds: number | null }[];
-}
-
-export interface Simulation {
-  readonly id: string;
-  readonly state: 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
-  /** 0–1. */
-  readonly progress: number;
-  readonly error: string | null;
-  readonly result: {
-    readonly rows: readonly SimulationRow[];
-    readonly curves: readonly SimulationCurve[];
-  } | null;
-}
-
 export interface Page<T> {
   readonly items: readonly T[];
   readonly next: string | null;

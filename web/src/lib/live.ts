@@ -18,9 +18,11 @@ const retryMs = 2_000;
 /** The service says something at least every 15 s; a connection that is silent for longer is dead, whatever the browser thinks. */
 const silentMs = 40_000;
 const hiddenMs = 10_000;
+const lostMs = 4_000;
 
 let source: EventSource | null = null;
 let retry: ReturnType<typeof setTimeout> | undefined;
+let lost: ReturnType<typeof setTimeout> | undefined;
 let heardAt = 0;
 /** How far the service's clock is ahead of this one's. */
 let ahead = 0;
@@ -68,6 +70,8 @@ function connect(): void {
   source = stream;
   const heard = (): void => {
     heardAt = performance.now();
+    clearTimeout(lost);
+    lost = undefined;
     liveState.value = 'live';
   };
   stream.addEventListener('open', heard);
@@ -83,15 +87,20 @@ function connect(): void {
     note([JSON.parse(data) as JournalEntry]);
   });
   stream.addEventListener('error', () => {
-    liveState.value = farm.value === null ? 'connecting' : 'reconnecting';
     // Closed for good: an answer that is none of a stream. The browser goes on by itself otherwise.
     if (stream.readyState === EventSource.CLOSED) again();
+    // The service ends each stream now and then, and the next one is there at once: nobody need be told.
+    else lost ??= setTimeout(sayLost, lostMs);
   });
+}
+
+function sayLost(): void {
+  liveState.value = farm.value === null ? 'connecting' : 'reconnecting';
 }
 
 function again(): void {
   disconnect();
-  liveState.value = farm.value === null ? 'connecting' : 'reconnecting';
+  sayLost();
   retry = setTimeout(() => {
     // Asked first whether the session still holds: a stream does not say why it was refused.
     api<Session>('GET', '/session').then(
@@ -106,6 +115,8 @@ function again(): void {
 
 function disconnect(): void {
   clearTimeout(retry);
+  clearTimeout(lost);
+  lost = undefined;
   source?.close();
   source = null;
 }

@@ -1,22 +1,43 @@
+import { useState } from 'preact/hooks';
+import type { SimulationAnswer } from '../../../src/admin/simulation-schemas.ts';
 import { api, get } from '../lib/api.ts';
-import type { Simulation, SimulationRow } from '../lib/contract.ts';
-import { duration, figure } from '../lib/format.ts';
+
+import { count, counted, duration, figure, size } from '../lib/format.ts';
 import { useAction, useLoad } from '../lib/load.ts';
 import { mayOperate } from '../lib/session.ts';
 import { Chart } from '../ui/chart.tsx';
 import { Bar, Card, Loading, Scroll, Trouble } from '../ui/parts.tsx';
 
+interface Row {
+  readonly policy: string;
+  readonly p50: number | null;
+  readonly p95: number | null;
+  readonly p99: number | null;
+  readonly max: number | null;
+  readonly lost: number;
+  readonly makespan?: number | null;
+  readonly makespanRatio?: number | null;
+  readonly imbalance?: number | null;
+  /** It is no policy that was tried, but what was. */
+  readonly isGiven?: boolean;
+}
+
 const path = (id: string): string => `/simulations/${encodeURIComponent(id)}`;
 
 /** One simulation: how far it is, and what came of it. */
 export function Run({ id }: { id: string }) {
+  const [open, setOpen] = useState(true);
   const { value, problem, loading, again } = useLoad(
-    (signal) => get<Simulation>(path(id), {}, signal),
+    async (signal) => {
+      const answer = await get<SimulationAnswer>(path(id), {}, signal);
+      setOpen(answer.state === 'running');
+      return answer;
+    },
     id,
-    700,
+    open ? 700 : undefined,
   );
   const cancel = useAction();
-  const isOpen = value !== null && (value.state === 'running' || value.state === 'queued');
+  const isOpen = value?.state === 'running';
   return (
     <>
       <Trouble problem={problem ?? cancel.problem} />
@@ -24,9 +45,7 @@ export function Run({ id }: { id: string }) {
       {value !== null && isOpen && (
         <section class="card stack" aria-label="Progress">
           <div class="row spread">
-            <h2 aria-live="polite">
-              {value.state === 'queued' ? 'Waits for the one before it' : 'Simulating…'}
-            </h2>
+            <h2 aria-live="polite">{value.progress === 0 ? 'Begins…' : 'Simulating…'}</h2>
             {mayOperate.value && (
               <button
                 type="button"
@@ -59,17 +78,27 @@ export function Run({ id }: { id: string }) {
   );
 }
 
-function Result({ result }: { result: NonNullable<Simulation['result']> }) {
-  const { rows, curves } = result;
+function Result({ result }: { result: NonNullable<SimulationAnswer['result']> }) {
+  const isReplay = 'was' in result;
+  // What really was stands first: the others are beside it.
+  const rows: readonly Row[] = isReplay ? [{ ...result.was, isGiven: true }, ...result.rows] : result.rows;
   const best = Math.min(
     ...rows.filter((row) => !isBound(row)).map((row) => row.p99 ?? Number.POSITIVE_INFINITY),
   );
   return (
     <>
       <Card
-        title="Result"
+        title={isReplay ? 'The last 24 hours again' : `Result: ${result.scenario}`}
         note="From a study’s last image on the front until all of it is proven on its backend"
       >
+        {isReplay && (
+          <p>
+            {counted(result.studies, 'study', 'studies')}, {counted(result.images, 'image')},{' '}
+            {size(result.bytes)}.
+            {result.leftOut > 0 &&
+              ` Left out, for it is not known how they would have gone: ${count(result.leftOut)}.`}
+          </p>
+        )}
         <Scroll label="Result of the simulation">
           <table>
             <thead>
@@ -87,43 +116,58 @@ function Result({ result }: { result: NonNullable<Simulation['result']> }) {
                 <th scope="col" class="number">
                   Longest
                 </th>
-                <th scope="col" class="number" title="Until everything is available, ÷ the least possible">
+                <th scope="col" class="number" title="Until everything is available">
                   Makespan
                 </th>
                 <th scope="col" class="number" title="The busiest backend ÷ the average">
                   Imbalance
                 </th>
                 <th scope="col" class="number">
-                  Retries
+                  Not available
                 </th>
               </tr>
             </thead>
             <tbody>
               {rows.map((row) => (
-                <tr key={row.policy} class={row.p99 === best ? 'chosen' : ''}>
-                  <th scope="row">
-                    {row.policy}
-                    {row.p99 === best && <span class="soft"> (best)</span>}
-                  </th>
-                  <td class="number">{seconds(row.p50)}</td>
-                  <td class="number">{seconds(row.p95)}</td>
-                  <td class="number">{seconds(row.p99)}</td>
-                  <td class="number">{seconds(row.max)}</td>
-                  <td class="number">{row.makespanRatio == null ? '–' : figure(row.makespanRatio)}</td>
-                  <td class="number">{row.imbalance == null ? '–' : figure(row.imbalance)}</td>
-                  <td class="number">{row.retries == null ? '–' : figure(row.retries)}</td>
-                </tr>
+                <ResultRow
+                  key={`${row.isGiven} ${row.policy}`}
+                  row={row}
+                  isBest={row.p99 === best && !isBound(row)}
+                />
               ))}
             </tbody>
           </table>
         </Scroll>
+        <p class="hint">
+          {isReplay
+            ? 'Makespan: from the first image until everything is available.'
+            : 'Makespan: until everything is available, ÷ the least possible. Imbalance: the busiest backend ÷ the average.'}
+        </p>
       </Card>
-      {curves.length > 0 && <Curves curves={curves} />}
+      {result.curves.length > 0 && <Curves curves={result.curves} />}
     </>
   );
 }
 
-function Curves({ curves }: { curves: NonNullable<Simulation['result']>['curves'] }) {
+function ResultRow({ row, isBest }: { row: Row; isBest: boolean }) {
+  return (
+    <tr class={isBest ? 'chosen' : ''}>
+      <th scope="row">
+        {row.isGiven === true ? `What was: ${row.policy}` : row.policy}
+        {isBest && <span class="soft"> (best)</span>}
+      </th>
+      <td class="number">{seconds(row.p50)}</td>
+      <td class="number">{seconds(row.p95)}</td>
+      <td class="number">{seconds(row.p99)}</td>
+      <td class="number">{seconds(row.max)}</td>
+      <td class="number">{row.makespan === undefined ? ratio(row.makespanRatio) : seconds(row.makespan)}</td>
+      <td class="number">{ratio(row.imbalance)}</td>
+      <td class="number">{count(Math.ceil(row.lost))}</td>
+    </tr>
+  );
+}
+
+function Curves({ curves }: { curves: NonNullable<SimulationAnswer['result']>['curves'] }) {
   const at = [...new Set(curves.flatMap(({ quantiles }) => quantiles.map(({ q }) => q)))].toSorted(
     (a, b) => a - b,
   );
@@ -154,8 +198,12 @@ function positive(value: number | null): number | null {
   return value === null ? null : Math.max(value, 0.001);
 }
 
-function isBound({ policy }: SimulationRow): boolean {
-  return policy === 'lower bound' || policy === 'oracle';
+function isBound({ policy, isGiven }: Row): boolean {
+  return isGiven === true || policy === 'lower bound' || policy === 'oracle';
+}
+
+function ratio(value: number | null | undefined): string {
+  return value == null ? '–' : figure(value);
 }
 
 /** JSON has no word for "never". */

@@ -1,7 +1,9 @@
 import { useState } from 'preact/hooks';
+import type { z } from 'zod';
+import type { SimulationAnswer, scenarioAnswer } from '../../../src/admin/simulation-schemas.ts';
 import type { RoutingAnswer } from '../../../src/admin/steer-schemas.ts';
 import { api, get } from '../lib/api.ts';
-import type { ScenarioInfo, Simulation } from '../lib/contract.ts';
+
 import { useAction, useLoad } from '../lib/load.ts';
 import { go, to } from '../lib/route.ts';
 import { mayOperate } from '../lib/session.ts';
@@ -37,6 +39,7 @@ export function SimulateScreen({ parts }: { parts: readonly string[] }) {
   );
 }
 
+type ScenarioInfo = z.infer<typeof scenarioAnswer>;
 type Source = 'scenario' | 'day';
 
 function Choose() {
@@ -63,7 +66,7 @@ function Choose() {
   const start = (event: Event): void => {
     event.preventDefault();
     run(async () => {
-      const { id } = await api<Pick<Simulation, 'id'>>('POST', '/simulations', {
+      const { id } = await api<Pick<SimulationAnswer, 'id'>>('POST', '/simulations', {
         policies: wanted,
         ...(source === 'day' ? { day: 'last' } : { scenario: chosen?.name, seeds: Number(seeds) }),
       });

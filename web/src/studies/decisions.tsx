@@ -1,4 +1,5 @@
 import { Fragment } from 'preact';
+import { useState } from 'preact/hooks';
 import type {
   ConsideredAnswer,
   DecisionAnswer,
@@ -58,6 +59,9 @@ function Decision({ decision, outcome }: { decision: DecisionAnswer; outcome: Ou
   );
 }
 
+/** The best of many; whoever wants to know about the others asks. */
+const mostCandidates = 8;
+
 export function Candidates({
   considered,
   chosen,
@@ -65,7 +69,11 @@ export function Candidates({
   considered: readonly ConsideredAnswer[];
   chosen: string | null;
 }) {
+  const [all, setAll] = useState(considered.length <= mostCandidates + 2);
   const sorted = considered.toSorted((a, b) => (a.score ?? Infinity) - (b.score ?? Infinity));
+  const shown = all
+    ? sorted
+    : sorted.filter((one, place) => place < mostCandidates || one.backend === chosen);
   return (
     <Scroll label="Backends considered">
       <table>
@@ -79,7 +87,7 @@ export function Candidates({
           </tr>
         </thead>
         <tbody>
-          {sorted.map((one) => (
+          {shown.map((one) => (
             <tr key={one.backend} class={one.backend === chosen ? 'chosen' : ''}>
               <td class="tight">
                 {one.backend}{' '}
@@ -99,6 +107,13 @@ export function Candidates({
         </tbody>
       </table>
       <p class="hint">A lower score is better.</p>
+      {shown.length < sorted.length && (
+        <p>
+          <button type="button" class="small" onClick={() => setAll(true)}>
+            Show all {sorted.length} backends
+          </button>
+        </p>
+      )}
     </Scroll>
   );
 }

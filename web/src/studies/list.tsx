@@ -6,6 +6,7 @@ import { farm } from '../lib/live.ts';
 import { useAction, useLoad } from '../lib/load.ts';
 import { go, place, to } from '../lib/route.ts';
 import { Select, Text } from '../ui/field.tsx';
+import { Icon } from '../ui/icon.tsx';
 import { Card, Empty, Loading, Trouble } from '../ui/parts.tsx';
 import { StudyTable } from './table.tsx';
 import { states, stateWord } from './words.ts';
@@ -24,18 +25,22 @@ const names = [
 type Name = (typeof names)[number];
 type Filter = Readonly<Partial<Record<Name, string>>>;
 
+/** Looked for by accession number, the backends that did not answer. */
+type Found = Page<StudyAnswer> & { readonly unanswered?: readonly string[] };
+
 /** Studies, newest first, and search. What is looked for stands in the address, so that it can be sent to somebody. */
 export function StudiesList() {
   const filter = filterOf(place.value.query);
   const key = JSON.stringify(filter);
   const isEmpty = Object.keys(filter).length === 0;
   const query = { limit: 25, ...filter, since: utc(filter.since), until: utc(filter.until) };
-  const first = useLoad((signal) => get<Page<StudyAnswer>>('/studies', query, signal), key, 3_000);
+  const first = useLoad((signal) => get<Found>('/studies', query, signal), key, 3_000);
   const [older, setOlder] = useState<{ key: string; page: Page<StudyAnswer> } | null>(null);
   const { busy, problem, run } = useAction();
   const rest = older !== null && older.key === key ? older.page : null;
   const next = rest === null ? (first.value?.next ?? null) : rest.next;
   const shown = first.value?.items ?? [];
+  const unanswered = first.value?.unanswered ?? [];
   const uids = new Set(shown.map((study) => study.studyInstanceUID));
   const items = [...shown, ...(rest?.items ?? []).filter((study) => !uids.has(study.studyInstanceUID))];
   const more = (): void =>
@@ -54,6 +59,12 @@ export function StudiesList() {
       <Search filter={filter} key={key} />
       <Card title={isEmpty ? 'Latest studies' : 'Found'} note="Newest news first">
         <Trouble problem={first.problem ?? problem} />
+        {unanswered.length > 0 && (
+          <div class="hint-box warn" role="status">
+            <Icon name="warn" />
+            <p>{unanswered.join(', ')} did not answer in time: there may be more there.</p>
+          </div>
+        )}
         {first.loading && <Loading what="studies" />}
         {first.value !== null && items.length === 0 && <Nothing isEmpty={isEmpty} />}
         {items.length > 0 && <StudyTable studies={items} label="Studies" />}

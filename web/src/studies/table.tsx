@@ -44,7 +44,11 @@ function StudyRow({ study }: { study: StudyAnswer }) {
       <td>{[study.remoteAet, study.modality].filter(Boolean).join(' · ') || '–'}</td>
       <td>
         <Badge tone={tone}>{word}</Badge>
-        {study.waiting !== null && <p class="soft small-text">{study.waiting}</p>}
+        {study.waiting !== null && (
+          <p class="soft small-text reason" title={study.waiting}>
+            {study.waiting}
+          </p>
+        )}
       </td>
       <td class="tight">
         {study.backend === null ? (

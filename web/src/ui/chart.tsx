@@ -195,6 +195,8 @@ function optionsFor(
     axes: [
       {
         ...axis,
+        // Room for hours, minutes and seconds.
+        space: 72,
         values: (_plot, ticks) => ticks.map(latest.current.xFormat ?? timeFormat(ticks)),
       },
       {
