@@ -24,11 +24,11 @@ beforeAll(async () => {
   const address = new URL(farm.service.url).host;
   prometheus = await startPrometheus(address, String(token.token));
   // Before the traffic: a counter that is first seen with its last value has no rate.
+  await scraped(1);
+  await send(1);
+  await scraped(1);
+  await send(2);
   await scraped(2);
-  for (const round of [1, 2]) {
-    await send(round);
-    await scraped(2);
-  }
 }, 120_000);
 
 afterAll(async () => {
@@ -38,11 +38,14 @@ afterAll(async () => {
 
 async function send(round: number): Promise<void> {
   await using dir = await tempDir();
-  for (let study = 0; study < 4; study++) {
-    const { instances } = makeStudy({ seed: `monitored-${round}-${study}`, instances: 4 });
-    const files = await writeInstances(instances, `${dir.path}/${study}`);
-    await sendAllDicom(files, { port: farm.front.dicomPort });
-  }
+  const studies = [0, 1, 2, 3].map((study) =>
+    makeStudy({ seed: `monitored-${round}-${study}`, instances: 4 }),
+  );
+  const files = await writeInstances(
+    studies.flatMap(({ instances }) => instances),
+    dir.path,
+  );
+  await sendAllDicom(files, { port: farm.front.dicomPort });
   await frontsEmpty(farm);
 }
 
@@ -150,4 +153,16 @@ test('a proof that is repeated is not counted as a late one', async () => {
   await frontsEmpty(farm);
   await scraped(2);
   expect((await count())[0]?.value[1]).toBe('32');
+});
+
+test('a backend that is killed, and the service too, are on their way to an alert within seconds', async () => {
+  const waiting = async (): Promise<readonly string[]> =>
+    (await prometheus.rules()).filter(({ state }) => state !== 'inactive').map(({ name }) => name);
+  // On a busy machine others may be under way as well, such as that the event loop lags.
+  expect(await waiting()).not.toContain('DdeBackendOut');
+  await farm.backend('orthanc2').kill('SIGKILL');
+  await until(async () => (await waiting()).includes('DdeBackendOut'), { what: 'the alert of the backend' });
+  expect(await waiting()).not.toContain('DdeServiceDown');
+  await farm.service.kill('SIGKILL');
+  await until(async () => (await waiting()).includes('DdeServiceDown'), { what: 'the alert of the service' });
 });
