@@ -35,8 +35,8 @@ import { Turns } from './orthanc/turns.ts';
 import { echo } from './steer/echo.ts';
 import { createGeneratedFiles, type TopologySource } from './steer/generated-files.ts';
 import { createSteer } from './steer/steer-live.ts';
+import { createTakeOver } from './steer/take-over.ts';
 import type { Clock } from './study.ts';
-import { changesBetween, shortened } from './topology/changes.ts';
 import { peerTimeoutSeconds } from './topology/peer.ts';
 import type { OrthancConfig, Topology } from './topology/topology.ts';
 import { createCarry } from './transfer/carry.ts';
@@ -210,9 +210,23 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     undo.push(() => lanes.stop(grace));
     undo.push(pool.onChange((backend) => lanes.wake(backend)));
 
-    /** As the file had it last: what may be changed while the service runs is read from here. */
-    let latest = topology;
-    const policy = () => policyNamed(latest.routing.policy, { order: latest.routing.order });
+    const current = createTakeOver({
+      topology,
+      generated:
+        options.source === undefined ? null : createGeneratedFiles(options.source, options.home, log),
+      fronts,
+      clients,
+      learning,
+      pool,
+      poller,
+      peers,
+      onChange: () => dispatcher.policyChanged(),
+      log,
+    });
+    const policy = () => {
+      const { policy: name, order } = current.latest.routing;
+      return policyNamed(name, { order });
+    };
     const { lookupTimeoutMs, transferTimeout } = topology.routing;
     const expected: Expected = (study, now) => arrivals.expected(study, now);
     const onBound = (study: string, backend: string): void => {
@@ -221,7 +235,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     };
     const shadow = createShadow({
       ledger,
-      trial: () => (latest.routing.shadow === null ? null : policyNamed(latest.routing.shadow)),
+      trial: () => {
+        const { shadow: name } = current.latest.routing;
+        return name === null ? null : policyNamed(name);
+      },
       clock,
       log,
     });
@@ -334,34 +351,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     });
     undo.push(() => farmSampler.stop());
 
-    const accounts = createAccounts({ ledger, fileToken: options.adminToken, clock, log });
-    undo.push(() => accounts.stop());
-    const generated =
-      options.source === undefined ? null : createGeneratedFiles(options.source, options.home, log);
-    /** First the files a front reads when it starts, then the service itself, then the fronts that run. */
-    function take(next: Topology): void {
-      const changes = shortened(changesBetween(latest, next), latest, next);
-      generated?.follow();
-      if (changes.length === 0) return;
-      clients.follow(next.backends);
-      learning.follow(next.backends.map(({ name }) => name));
-      pool.configure(next.backends);
-      // Should the ledger have failed there, this is a change still when the file is looked at next.
-      latest = next;
-      poller.follow(new Map([...fronts, ...backends]));
-      peers.follow(next.backends);
-      const names = (isLive: boolean): string =>
-        changes
-          .filter((change) => change.isLive === isLive)
-          .map(({ path }) => path)
-          .join(', ');
-      const { policy: name, order, shadow: trial } = next.routing;
-      if (names(true) !== '')
-        log.info('topology taken over', { changed: names(true), policy: name, order, shadow: trial });
-      if (names(false) !== '')
-        log.warn('a part of the changed topology counts from the next start on', { changed: names(false) });
-      dispatcher.policyChanged();
-    }
     const steer =
       options.source === undefined
         ? undefined
@@ -371,12 +360,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
             ledger,
             pool,
             peers,
-            latest: () => latest,
-            take,
+            latest: () => current.latest,
+            take: (next) => current.take(next),
             chooseAnew: () => dispatcher.policyChanged(),
             clock,
             log,
           });
+    const accounts = createAccounts({ ledger, fileToken: options.adminToken, clock, log });
+    undo.push(() => accounts.stop());
 
     const ending = new AbortController();
     const series = createSeriesReader(file);
@@ -413,7 +404,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
               .map(({ front, reachable, reason }) => [front, { health: reachable ? 'up' : 'down', reason }]),
           ),
         topology,
-        routing: () => latest.routing,
+        routing: () => current.latest.routing,
         flow,
         series,
         simulations,
@@ -438,7 +429,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         quarantine,
         ...(steer === undefined ? {} : { steer }),
         echo: async (name, signal) => {
-          const config = latest.backends.find((backend) => backend.name === name);
+          const config = current.latest.backends.find((backend) => backend.name === name);
           return config === undefined ? null : await echo({ backends, fronts: books }, config, signal);
         },
         shadow: () => shadow.state(),
@@ -491,7 +482,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       healer,
       evacuator,
       quarantine,
-      reconfigure: take,
+      reconfigure: (next) => current.take(next),
       async reconcile() {
         await reconciler.reconcileAll(false);
         lanes.wakeAll();

@@ -198,6 +198,7 @@ export const studiesAnswer = pageOf(studyAnswer).extend({
 });
 
 export const eventAnswer = z.strictObject({ at: time, kind: z.string(), text: z.string() });
+export type EventAnswer = z.infer<typeof eventAnswer>;
 
 export const receiptAnswer = z.strictObject({
   orthancId: z.string(),

@@ -64,6 +64,28 @@ export function newMember(config: BackendConfig, setting: BackendSetting | undef
   };
 }
 
+/** Its failures are over. */
+export function endBackOff(one: Member): void {
+  one.backOff = null;
+  one.failingSince = null;
+  one.breakerOpen = false;
+  one.endBackOffTimer?.();
+  one.endBackOffTimer = null;
+}
+
+/** It left, or is at another address now: nothing of what was seen of it tells anything any more. */
+export function forgetWhatItWas(one: Member, now: EpochMs): void {
+  endBackOff(one);
+  one.endSlowTimer?.();
+  one.endSlowTimer = null;
+  one.slowUntil = 0;
+  one.health = unheard(now);
+  one.version = null;
+  one.latencyMs = null;
+  one.instances = null;
+  one.diskBytes = null;
+}
+
 /** The backend as people see it. */
 export function statusOf(one: Member, load: BackendLoad | undefined, now: EpochMs): BackendStatus {
   const { config, health } = one;

@@ -1,23 +1,24 @@
 import type { Logger } from 'winston';
-import type { BackendLedger, BackendLoad, BackendSetting } from '../ledger/ledger.ts';
+import type { BackendLedger, BackendLoad } from '../ledger/ledger.ts';
 import type { Clock, EpochMs } from '../study.ts';
 import type { BackendConfig } from '../topology/topology.ts';
 import { type Arrivals, nothing, type Reserved } from './arrivals.ts';
 import { afterFailure } from './backoff.ts';
-import { healthReason, observe, unheard } from './health.ts';
+import { healthReason, observe } from './health.ts';
 import type { Learning } from './learning.ts';
 import {
   breakerOf,
   candidateOf,
+  endBackOff,
   lanesOf,
   type Member,
-  newMember,
   outOf,
   statusOf,
   weightOf,
 } from './member.ts';
 import { prior } from './model/service.ts';
 import type { BackendPool, Sendable } from './pool.ts';
+import { createRoster } from './roster.ts';
 import { realTimers, type Timers } from './timers.ts';
 
 export interface PoolOptions {
@@ -66,19 +67,8 @@ export function createPool(options: PoolOptions): LivePool {
   const timers = options.timers ?? realTimers;
   const listeners = new Set<(name: string) => void>();
   const madeAt = clock();
-  const settings = new Map(ledger.backendSettings().map((setting) => [setting.backend, setting]));
-  const members = new Map<string, Member>(
-    options.backends.map((config) => [config.name, newMember(config, settings.get(config.name), madeAt)]),
-  );
-
-  /** Those that left the topology: lanes of theirs may be busy still, also when they come again. */
-  const left = new Map<string, { readonly one: Member; readonly at: EpochMs }>();
-
-  function member(name: string): Member {
-    const found = members.get(name) ?? left.get(name)?.one;
-    if (found === undefined) throw new RangeError(`there is no backend ${name} in the topology`);
-    return found;
-  }
+  const roster = createRoster(options.backends, ledger, clock);
+  const { members, member } = roster;
 
   function notify(name: string): void {
     for (const listener of listeners) {
@@ -93,14 +83,6 @@ export function createPool(options: PoolOptions): LivePool {
 
   function loadsByName(): ReadonlyMap<string, BackendLoad> {
     return new Map(ledger.loads().map((load) => [load.backend, load]));
-  }
-
-  function endBackOff(one: Member): void {
-    one.backOff = null;
-    one.failingSince = null;
-    one.breakerOpen = false;
-    one.endBackOffTimer?.();
-    one.endBackOffTimer = null;
   }
 
   /** Says when the back-off is over; the failure count stays until a transfer succeeds. */
@@ -123,28 +105,6 @@ export function createPool(options: PoolOptions): LivePool {
       one.endSlowTimer = null;
       notify(one.config.name);
     });
-  }
-
-  /** A backend that the topology has not had a moment ago. */
-  function comeBack(config: BackendConfig, setting: BackendSetting | undefined, now: EpochMs): Member {
-    const fresh = newMember(config, setting, now);
-    const known = left.get(config.name)?.one;
-    left.delete(config.name);
-    // Transfers that were begun before it left end with this one.
-    return known === undefined ? fresh : { ...fresh, busyLanes: known.busyLanes, underWay: known.underWay };
-  }
-
-  /** Nothing of what was seen of it tells anything any more. */
-  function forgetWhatItWas(one: Member, now: EpochMs): void {
-    endBackOff(one);
-    one.endSlowTimer?.();
-    one.endSlowTimer = null;
-    one.slowUntil = 0;
-    one.health = unheard(now);
-    one.version = null;
-    one.latencyMs = null;
-    one.instances = null;
-    one.diskBytes = null;
   }
 
   return {
@@ -199,7 +159,7 @@ export function createPool(options: PoolOptions): LivePool {
     outSince(name) {
       const one = members.get(name);
       if (one !== undefined) return outOf(one);
-      return { since: left.get(name)?.at ?? madeAt, reason: `${name} is not in the topology any more` };
+      return { since: roster.leftAt(name) ?? madeAt, reason: `${name} is not in the topology any more` };
     },
 
     breaker(name) {
@@ -319,30 +279,8 @@ export function createPool(options: PoolOptions): LivePool {
     },
 
     configure(backends) {
-      const now = clock();
-      // What operators said of those that come. First: the ledger may fail, and then nothing must have been changed.
-      const isNew = backends.some(({ name }) => !members.has(name));
-      const said = new Map((isNew ? ledger.backendSettings() : []).map((one) => [one.backend, one]));
-      const before = new Map(members);
-      const changed = new Set<string>();
-      members.clear();
-      for (const config of backends) {
-        const { name } = config;
-        const known = before.get(name);
-        const one = known ?? comeBack(config, said.get(name), now);
-        members.set(name, one);
-        if (known === undefined || !isSameConfig(known.config, config)) changed.add(name);
-        if (known !== undefined && known.config.url !== config.url) forgetWhatItWas(one, now);
-        one.config = config;
-      }
-      for (const [name, one] of before) {
-        if (members.has(name)) continue;
-        forgetWhatItWas(one, now);
-        left.set(name, { one, at: now });
-        changed.add(name);
-      }
       // Not before all are in their places: who listens may look at any of them.
-      for (const name of changed) notify(name);
+      for (const name of roster.follow(backends)) notify(name);
     },
 
     onChange(listener) {
@@ -363,16 +301,4 @@ export function createPool(options: PoolOptions): LivePool {
       }
     },
   };
-}
-
-function isSameConfig(one: BackendConfig, other: BackendConfig): boolean {
-  return (
-    one.url === other.url &&
-    one.publicUrl === other.publicUrl &&
-    one.username === other.username &&
-    one.password === other.password &&
-    one.weight === other.weight &&
-    one.lanes === other.lanes &&
-    (one.disk ?? null) === (other.disk ?? null)
-  );
 }

@@ -71,29 +71,35 @@ export interface ServiceClient {
     path: string,
     options?: { readonly timeoutMs?: number },
   ): Promise<{ readonly file: Readable; readonly bytes: number | null }>;
+  /** Server-sent events, for as long as they come; `lastEventId`: those after it. Breaks with ServiceAway. */
+  stream(
+    path: string,
+    options: { readonly signal: AbortSignal; readonly lastEventId?: string },
+  ): Promise<AsyncIterable<Buffer>>;
   /** Streams one file to a front; `front` null: whichever takes it. */
   upload(file: Readable, bytes: number, front: string | null): Promise<z.output<typeof uploadAnswer>>;
 }
 
 /** Time limit of a question; the service answers from memory and ledger. */
-const answerMs = 30_000;
+const usualAnswerMs = 30_000;
 
 /** Gives a command `--service`, `--token-file` and `--json`. */
 export function withServiceOptions(command: Command): Command {
   return command
-    .option(
-      '--service <url>',
-      'where the service is (default: as the topology says, else http://localhost:3000)',
-    )
-    .option(
-      '--token-file <file>',
-      'file with the admin token (default: DDE_ADMIN_TOKEN, else the one in the state folder)',
-    )
+    .option('--service <url>', 'where the service is (default: DDE_URL, else as the topology says)')
+    .option('--token-file <file>', 'file with a token (default: DDE_TOKEN, else that of the farm here)')
     .option('--json', 'print JSON for programs');
 }
 
-/** @throws UserError when the URL is none, or there is no token */
-export function connectService(context: CliContext, options: ServiceOptions): ServiceClient {
+/**
+ * @param answerMs how long an answer is waited for
+ * @throws UserError when the URL is none, or there is no token
+ */
+export function connectService(
+  context: CliContext,
+  options: ServiceOptions,
+  answerMs = usualAnswerMs,
+): ServiceClient {
   const url = serviceUrl(context, options);
   const { token, from } = adminToken(context, options);
   const agent = url.startsWith('https:') ? agentFor(serviceConfig(context)?.tls) : undefined;
@@ -119,6 +125,7 @@ export function connectService(context: CliContext, options: ServiceOptions): Se
     delete: async (path, schema, body) =>
       ask(http, { method: 'delete', url: path, ...(body === undefined ? {} : { data: body }) }, schema, from),
     download: async (path, { timeoutMs = answerMs } = {}) => openFile(http, path, timeoutMs, from),
+    stream: async (path, opening) => openStream(http, path, opening, from),
     upload: async (file, bytes, front) =>
       ask(
         http,
@@ -140,13 +147,8 @@ export function connectService(context: CliContext, options: ServiceOptions): Se
 
 /** Where the service is asked, no trailing slash. */
 export function serviceUrl(context: CliContext, options: ServiceOptions): string {
-  const given = options.service;
-  if (given !== undefined) {
-    if (!URL.canParse(given) || !/^https?:$/.test(new URL(given).protocol)) {
-      throw new UserError(`--service is "${given}", but must be an address such as http://localhost:3000.`);
-    }
-    return given.replace(/\/+$/, '');
-  }
+  const given = givenUrl(context, options);
+  if (given !== null) return given;
   const service = serviceConfig(context);
   if (service === null) return 'http://localhost:3000';
   const { listen, port, tls } = service;
@@ -166,18 +168,45 @@ function serviceConfig(context: CliContext): ServiceConfig | null {
   }
 }
 
+/** Null: nobody has said where it is. */
+function givenUrl({ env }: CliContext, { service }: ServiceOptions): string | null {
+  const [name, url] = service === undefined ? ['DDE_URL', env['DDE_URL'] ?? ''] : ['--service', service];
+  if (service === undefined && url === '') return null;
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+    throw new UserError(`${name} is "${url}", but must be an address such as http://localhost:3000.`);
+  }
+  return url.replace(/\/+$/, '');
+}
+
+const thisMachine = new Set(['localhost', '127.0.0.1', '[::1]']);
+
+/**
+ * There is no `--token TEXT`: what stands on a command line can be read by everybody on the machine, and stays in the shell's
+ * history.
+ */
 function adminToken(context: CliContext, options: ServiceOptions): { token: string; from: string } {
   if (options.tokenFile !== undefined) {
     const file = resolve(context.cwd, options.tokenFile);
     return { token: tokenIn(file), from: file };
   }
+  for (const name of ['DDE_TOKEN', 'DDE_ADMIN_TOKEN']) {
+    const token = context.env[name];
+    if (token === undefined || token === '') continue;
+    if (!/^[\x21-\x7e]+$/.test(token)) throw new UserError(`${name} holds no token.`);
+    return { token, from: name };
+  }
+  const url = givenUrl(context, options);
+  // The token of the farm here is its administrator's: it is not shown to another machine that was only named.
+  if (url !== null && !thisMachine.has(new URL(url).hostname)) {
+    throw new UserError(`There is no token for ${url}: set DDE_TOKEN, or name a file with --token-file.`);
+  }
   const { adminToken: token, adminTokenFile } = context.environment();
   if (token === null) {
     throw new UserError(
-      `There is no admin token: set DDE_ADMIN_TOKEN, name a file with --token-file, or start the farm with "dde up", which writes ${adminTokenFile}.`,
+      `There is no token: set DDE_TOKEN, name a file with --token-file, or start the farm with "dde up", which writes ${adminTokenFile}.`,
     );
   }
-  return { token, from: context.env['DDE_ADMIN_TOKEN'] === undefined ? adminTokenFile : 'DDE_ADMIN_TOKEN' };
+  return { token, from: adminTokenFile };
 }
 
 function tokenIn(file: string): string {
@@ -226,6 +255,41 @@ async function openFile(
   return { file: response.data, bytes: Number.isSafeInteger(length) ? length : null };
 }
 
+async function openStream(
+  http: AxiosInstance,
+  path: string,
+  { signal, lastEventId }: { readonly signal: AbortSignal; readonly lastEventId?: string },
+  tokenFrom: string,
+): Promise<AsyncIterable<Buffer>> {
+  const url = http.defaults.baseURL ?? '';
+  const response = await http
+    .request<Readable>({
+      method: 'get',
+      url: path,
+      responseType: 'stream',
+      signal,
+      headers: {
+        Accept: 'text/event-stream',
+        ...(lastEventId === undefined ? {} : { 'Last-Event-ID': lastEventId }),
+      },
+    })
+    .catch((error: unknown) => {
+      throw awayOf(error, url);
+    });
+  if (response.status >= 400) throw refusal(response, await jsonOf(response.data), url, tokenFrom);
+  return unbroken(response.data, url);
+}
+
+/** Says of a service that dies in the middle of a stream what is said of one that does not answer. */
+async function* unbroken(stream: Readable, url: string): AsyncGenerator<Buffer> {
+  try {
+    for await (const piece of stream) yield piece as Buffer;
+  } catch (error) {
+    const why = systemCode(error) ?? 'it broke off';
+    throw new ServiceAway(`The service at ${url} is away (${why}); it is waited for.`, { cause: error });
+  }
+}
+
 /** Null: it is no JSON, or the service stopped in the middle of it. */
 async function jsonOf(body: Readable): Promise<unknown> {
   try {
@@ -248,19 +312,16 @@ function refusal(
   }
   if (response.status === 401) {
     return new UserError(
-      `The service at ${url} refuses the token of ${tokenFrom}; name the right one with --token-file.`,
+      `The service at ${url} refuses the token of ${tokenFrom}; set DDE_TOKEN, or name the right one with --token-file.`,
     );
   }
   const problem = problemAnswer.safeParse(body);
   if (!problem.success) return foreign(url, `status ${response.status}`);
   const retryAfter = Number(response.headers['retry-after'] ?? Number.NaN);
   const code = problem.data.type.slice(problem.data.type.lastIndexOf(':') + 1);
-  return new ServiceError(
-    response.status,
-    code,
-    problem.data.detail,
-    Number.isFinite(retryAfter) ? retryAfter : null,
-  );
+  // What the API calls a part of the query a person has typed as an option.
+  const detail = problem.data.detail.replaceAll(/\bquery\.(\w+)/g, '--$1');
+  return new ServiceError(response.status, code, detail, Number.isFinite(retryAfter) ? retryAfter : null);
 }
 
 function foreign(url: string, what: string): UserError {
@@ -284,7 +345,7 @@ function awayOf(error: unknown, url: string): Error {
         ? 'no answer in time'
         : (error.code ?? error.message);
   return new ServiceAway(
-    `The service does not answer at ${url} (${why}); start it with "npm start", or name another with --service.`,
+    `The service does not answer at ${url} (${why}); start it with "npm start", or name another with --service or DDE_URL.`,
     {
       cause: error,
     },

@@ -1,3 +1,5 @@
+import { stripVTControlCharacters } from 'node:util';
+
 /** How figures are said in tables and sentences of the command line. */
 
 const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const;
@@ -32,6 +34,11 @@ export function duration(seconds: number): string {
     .join(' ');
 }
 
+/** A duration in its largest unit, for columns that are there to be run over: `53 s`, `19 min`, `4 h`, `3 d`. */
+export function briefly(seconds: number): string {
+  return duration(seconds).split(' ').slice(0, 2).join(' ');
+}
+
 export function age(at: string, now: number): string {
   return duration((now - Date.parse(at)) / 1000);
 }
@@ -51,14 +58,23 @@ function two(value: number): string {
   return String(value).padStart(2, '0');
 }
 
+/** Longer lines are hard to read, however wide the terminal is. */
+const widestProse = 100;
+
 /** Prose in lines of at most `width`, broken between words and indented from the second line on; a longer word stays whole. */
 export function folded(prose: string, width: number): string {
   const lines: string[] = [];
   for (const word of prose.split(' ')) {
     const last = lines.at(-1);
     if (last === undefined) lines.push(word);
-    else if (last.length + 1 + word.length <= width) lines[lines.length - 1] = `${last} ${word}`;
+    else if (seenLength(last) + 1 + seenLength(word) <= Math.min(width, widestProse))
+      lines[lines.length - 1] = `${last} ${word}`;
     else lines.push(`    ${word}`);
   }
   return lines.join('\n');
+}
+
+/** A colour takes no room. */
+function seenLength(text: string): number {
+  return stripVTControlCharacters(text).length;
 }

@@ -2,8 +2,12 @@ import { ablations, isAblation } from '../decision/ablations.ts';
 import { nearest } from '../topology/problems.ts';
 import { UserError } from '../user-error.ts';
 
-/** For `--help`: what may stand behind `expected-completion:`. */
-export const ablationsHelp = `expected-completion without a part of it: ${ablations.join(', ')}`;
+/** For `--help`, a line for each: what may stand behind `expected-completion:`. */
+export const ablationsHelp = [
+  'A policy may also be expected-completion without a part of it; in tables it is',
+  'shown from the colon on:',
+  ...ablations.map((name) => `  ${name}`),
+].join('\n');
 
 /** As a cell of a table; the long form does not fit beside its figures. */
 export function shortPolicy(name: string): string {

@@ -3,7 +3,9 @@ import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { type Environment, EnvironmentError, readEnvironment } from '../environment.ts';
 import { UserError } from '../user-error.ts';
+import { ServiceError } from './client.ts';
 import { commands } from './commands/index.ts';
+import { commandTerm, group, refuseUnknown } from './groups.ts';
 import { createOutput, type Output, type Sink } from './output.ts';
 
 /** What every command is handed. */
@@ -17,6 +19,8 @@ export interface CliContext {
   exitWith(code: 0 | 1 | 2): void;
   /** Asks the person at the terminal; only "yes" is a yes. Null: there is no terminal to ask at. */
   confirm(question: string): Promise<boolean | null>;
+  /** Does what goes on until the person ends it with Ctrl-C, which is no failure: the signal says that it is time. */
+  untilStopped<T>(work: (stopped: AbortSignal) => Promise<T>): Promise<T>;
 }
 
 export interface CliIo {
@@ -26,6 +30,8 @@ export interface CliIo {
   readonly stderr: Sink;
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
+  /** Calls `stop` when the person wants an end; returns what takes that back. Absent: nobody can. */
+  readonly onStop?: (stop: () => void) => () => void;
 }
 
 /**
@@ -45,6 +51,7 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
       exitCode = code;
     },
     confirm: (question) => confirm(question, io),
+    untilStopped: (work) => untilStopped(work, io),
   };
   try {
     await createProgram(context, io).parseAsync(argv, { from: 'user' });
@@ -57,6 +64,16 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
     for (const line of sentences(error)) out.note(`${paint.red('dde:')} ${line}`);
     if (debug && error instanceof Error) out.note(error.stack ?? String(error));
     return isUsersTurn(error) ? 2 : 1;
+  }
+}
+
+async function untilStopped<T>(work: (stopped: AbortSignal) => Promise<T>, io: CliIo): Promise<T> {
+  const stop = new AbortController();
+  const forget = io.onStop?.(() => stop.abort());
+  try {
+    return await work(stop.signal);
+  } finally {
+    forget?.();
   }
 }
 
@@ -73,6 +90,27 @@ async function confirm(question: string, { stdin, stdout }: CliIo): Promise<bool
   }
 }
 
+/** Examples and remarks stand as they were written, for 80 columns; what is folded beside them should not be much wider. */
+const widestHelp = 100;
+
+/** Every command with its options and help, for those who only want to read that; none of them can be run. */
+export function commandTree(): Command {
+  const sink: Sink = { write: () => true };
+  const nothing = (): never => {
+    throw new Error('These commands are there to be read, not to be run.');
+  };
+  const context: CliContext = {
+    out: createOutput(sink, sink, {}),
+    env: {},
+    cwd: '/',
+    environment: nothing,
+    exitWith: nothing,
+    confirm: nothing,
+    untilStopped: nothing,
+  };
+  return createProgram(context, { stdout: sink, stderr: sink, env: {}, cwd: '/' });
+}
+
 function createProgram(context: CliContext, io: CliIo): Command {
   const program = new Command('dde')
     .description(
@@ -82,27 +120,41 @@ function createProgram(context: CliContext, io: CliIo): Command {
       writeOut: (text) => void io.stdout.write(text),
       writeErr: (text) => void io.stderr.write(text),
       outputError: (text, write) => write(text.replace(/^error: /, 'dde: ')),
-      getOutHelpWidth: () => context.out.width,
-      getErrHelpWidth: () => context.out.width,
+      getOutHelpWidth: () => Math.min(context.out.width, widestHelp),
+      getErrHelpWidth: () => Math.min(context.out.width, widestHelp),
       getOutHasColors: () => context.out.colour.isColorSupported,
       getErrHasColors: () => context.out.colour.isColorSupported,
     })
+    // Also beside long names of sub-commands a description is folded into its column.
+    .configureHelp({ minWidthToWrap: 20, subcommandTerm: commandTerm })
     .version(packageJson.version)
     .showSuggestionAfterError()
     .exitOverride()
-    .helpCommand('help [command]', 'show what a command does, with examples')
+    .addHelpCommand(
+      new Command('help')
+        .argument('[command]')
+        .description('show what a command does, with examples')
+        .helpOption(false)
+        .helpGroup('For the shell:'),
+    )
     .addHelpText(
       'after',
       [
         '',
         'Examples:',
-        '  dde up                      run the whole farm here; Ctrl-C stops it',
-        '  dde <command> --help        a command, with examples',
+        '  dde up                 run the whole farm here; Ctrl-C stops it',
+        '  dde status --watch     how everything is, again and again',
+        '  dde backends --help    a command, with examples',
+        '  DDE_URL=https://pacs.example:3000 DDE_TOKEN=... dde status',
+        '                         a farm elsewhere',
         '',
-        'Exit codes: 0 done, 1 failed or found something wrong, 2 something for you to change.',
+        'Exit codes: 0 done, 1 failed or found something wrong,',
+        '2 something for you to change.',
       ].join('\n'),
     );
   for (const register of commands) register(program, context);
+  group(program);
+  refuseUnknown(program);
   // Sub-commands made with `.command()` inherit both; those added ready-made do not.
   for (const command of program.commands) command.exitOverride().showSuggestionAfterError();
   return program;
@@ -118,6 +170,11 @@ function sentences(error: unknown): readonly string[] {
   return [String(error)];
 }
 
+/** A request that is not valid says which option is not; it is recognised by its status, as the topology's problems by their name. */
 function isUsersTurn(error: unknown): boolean {
-  return error instanceof UserError || (error instanceof Error && error.name === 'TopologyError');
+  return (
+    (error instanceof ServiceError && error.status === 400) ||
+    error instanceof UserError ||
+    (error instanceof Error && error.name === 'TopologyError')
+  );
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { madeByKey } from '../topology/peer.ts';
+import { uploadStatuses } from './orthanc.ts';
 
 /**
  * What an Orthanc answers, as far as it is used here. Everything else in an answer is let through: newer versions say more.
@@ -110,7 +111,7 @@ export const peerSettingsAnswer = z.record(
 /** Of another Orthanc, as its front hears it. */
 export const peerSystemAnswer = z.object({ Version: z.string() });
 
-export const uploadAnswer = z.object({ ID: z.string(), Status: z.enum(['Success', 'AlreadyStored']) });
+export const uploadAnswer = z.object({ ID: z.string(), Status: z.enum(uploadStatuses) });
 
 /** Of an attachment; empty MD5s where `StoreMD5ForAttachments` is off. The same from 1.10.1 to 1.13.0. */
 export const attachmentAnswer = z.object({

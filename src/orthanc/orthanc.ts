@@ -64,7 +64,9 @@ export interface CallOptions {
 /** Of a file on its Orthanc's disk: `damaged` when it is missing, cut off, or has another MD5 than was recorded; `absent`: not held. */
 export type FileState = 'intact' | 'damaged' | 'absent';
 
-export type UploadStatus = 'Success' | 'AlreadyStored';
+/** `FilteredOut`: a script of that Orthanc's has dropped it. */
+export const uploadStatuses = ['Success', 'AlreadyStored', 'FilteredOut'] as const;
+export type UploadStatus = (typeof uploadStatuses)[number];
 
 /** The file of an instance. */
 export interface HeldFile {

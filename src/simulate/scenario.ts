@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import * as z from 'zod';
 import { readDocument } from '../topology/document.ts';
 import { formatPath, nearest, type Problem, TopologyError } from '../topology/problems.ts';
-import { sentence } from '../topology/schema.ts';
+import { sentence } from '../topology/schema-sentences.ts';
 import { systemCode, UserError } from '../user-error.ts';
 import { namesOf } from './build.ts';
 import { type ScenarioDocument, scenarioSchema } from './scenario-schema.ts';

@@ -6,7 +6,8 @@ import { readDocument } from './document.ts';
 import type { Problem } from './problems.ts';
 import { cannotRead, formatPath, nearest, TopologyError } from './problems.ts';
 import type { PasswordSource, TopologyDocument } from './schema.ts';
-import { sentence, topologySchema } from './schema.ts';
+import { topologySchema } from './schema.ts';
+import { sentence } from './schema-sentences.ts';
 import type {
   BackendConfig,
   FrontConfig,

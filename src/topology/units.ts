@@ -27,6 +27,12 @@ export const durationForm = 'a number and one of ms, s, min, h, d, such as "60 s
 export const sizeForm = 'a number and one of B, kB, MB, GB, TB, KiB, MiB, GiB, TiB, such as "64 MB"';
 export const rateForm = 'a size and "/s", such as "1 MB/s"';
 
+/** For editors, which can only match: as `parseQuantity` reads them. */
+const amountPattern = '^\\d{1,15}(\\.\\d{1,6})? ?';
+export const durationPattern = `${amountPattern}(${Object.keys(milliseconds).join('|')})$`;
+export const sizePattern = `${amountPattern}(${Object.keys(bytes).join('|')})$`;
+export const ratePattern = `${amountPattern}(${Object.keys(bytes).join('|')})/s$`;
+
 /** `60 s` → 60000 (milliseconds); null when it is no duration. */
 export function parseDuration(text: string): number | null {
   return parseQuantity(text, milliseconds);

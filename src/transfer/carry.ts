@@ -4,7 +4,7 @@ import type { Ledger } from '../ledger/ledger.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { type HeldFile, type Orthanc, OrthancError } from '../orthanc/orthanc.ts';
-import type { Assignment, Clock, ConflictPolicy, Delivery, DeliveryOutcome, Transfer } from '../study.ts';
+import type { Clock, ConflictPolicy, Delivery, DeliveryOutcome, Transfer } from '../study.ts';
 import { type ConclusionDeps, createConclusion } from './conclude.ts';
 import { type Conflicts, createConflicts } from './conflict.ts';
 import { type Ending, endingOf } from './ending.ts';
@@ -15,6 +15,7 @@ import { RefusalCount } from './refusals.ts';
 import { createSend, type Trouble } from './send.ts';
 import { createSingledOut } from './singled-out.ts';
 import { createStallWatch } from './stall.ts';
+import { stillBound } from './still-bound.ts';
 
 export interface CarryDeps {
   readonly ledger: Ledger;
@@ -284,16 +285,6 @@ function troubleOf({ transfer, ending, trouble }: Course, error: OrthancError): 
 
 function isAlone(transfer: Transfer): boolean {
   return transfer.deliveries.length === 1 && transfer.deliveries.every((d) => d.attempts > 0);
-}
-
-/** Whether its assignment is the current one still; asked once for each study of a chunk. */
-function stillBound(ledger: Ledger): (delivery: Delivery) => boolean {
-  const known = new Map<string, readonly Assignment[]>();
-  return ({ studyUid, copy, epoch }) => {
-    const assignments = known.get(studyUid) ?? ledger.assignments(studyUid);
-    known.set(studyUid, assignments);
-    return assignments.some((current) => current.copy === copy && current.epoch === epoch);
-  };
 }
 
 /** One that has left the topology is to the images that wait for it like one that does not answer: it may come back. */

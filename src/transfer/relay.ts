@@ -40,6 +40,9 @@ export async function relay(
   });
   try {
     const { status } = await to.upload(file, { bytes, signal, timeoutMs });
+    // On a backend a script of its own may drop what it likes; that is neither stored nor held.
+    if (status === 'FilteredOut')
+      throw new OrthancError(to.name, 'nonsense', `${to.name}: a script of its own has dropped the image`);
     return { stored: status === 'Success' };
   } catch (error) {
     throw failure.error ?? error;

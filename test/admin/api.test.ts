@@ -281,6 +281,9 @@ describe('uploads', () => {
       front: 'front',
     });
     await upload(instance.file);
+    // And again, while the front still has it: its script drops the same image, as it does for a modality that sends twice.
+    const again = await upload(instance.file);
+    expect(await again.json()).toMatchObject({ status: 'AlreadyStored', front: 'front' });
     await frontsEmpty(farm);
   });
 

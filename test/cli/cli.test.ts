@@ -3,8 +3,9 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { type Farm, startFarm } from '../support/farm.ts';
-import { isNarrow, type Ran, root, runDde, spawnDde } from './dde.ts';
+import { followDde, isNarrow, type Ran, root, runDde, spawnDde } from './dde.ts';
 
+const escape = String.fromCodePoint(27);
 let farm: Farm;
 
 beforeAll(async () => {
@@ -49,11 +50,112 @@ describe('a farm at rest', () => {
     expect((await dde(['studies', '--state', 'lost'])).code).toBe(2);
   });
 
+  test.each([
+    [['backends', 'drian', 'orthanc1'], 'has no command "drian": did you mean drain?'],
+    [['quarantine', 'everything'], 'there are list, retry'],
+    [['stauts'], 'Did you mean status?'],
+    [['studies', '--since', 'yesterday'], 'how long ago, such as 2h'],
+    [['shadow', '--limit', '0'], '--limit: '],
+    [['history', '--from', '1h', '--to', '3h'], '--from: must not be after'],
+  ])('what was mistyped in %s is said, with 2', async (args, sentence) => {
+    expect(await dde(args)).toMatchObject({ code: 2, out: '', err: expect.stringContaining(sentence) });
+  });
+
+  test('an accession number is asked for only where the topology allows it', async () => {
+    const refused = await dde(['studies', '--accession', 'A1']);
+    expect(refused).toMatchObject({ code: 1, err: expect.stringContaining('accessionSearch') });
+    expect(await dde(['studies', '--uid', '1.2.840'])).toMatchObject({
+      code: 0,
+      out: 'There is no such study.\n',
+    });
+  });
+
   test('a service that is away is said in one sentence', async () => {
     const away = await dde(['status', '--service', 'http://127.0.0.1:9']);
     expect(away.code).toBe(2);
     expect(away.err.trim().split('\n')).toHaveLength(1);
     expect(away.err).toContain('does not answer');
+  });
+
+  test('it is asked where DDE_URL says, with DDE_TOKEN, and nothing else of the farm is needed', async () => {
+    const elsewhere = { DDE_TOPOLOGY: '/nowhere.yaml', DDE_HOME: '/nowhere', DDE_ADMIN_TOKEN: '' };
+    const url = farm.topology.service.url;
+    const asked = await dde(['status'], {
+      ...elsewhere,
+      DDE_URL: `${url}/`,
+      DDE_TOKEN: 'token-of-this-test-farm',
+    });
+    expect(asked, asked.err).toMatchObject({ code: 0 });
+    const refused = await dde(['status'], { ...elsewhere, DDE_URL: url, DDE_TOKEN: 'another-token' });
+    expect(refused).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('refuses the token of DDE_TOKEN'),
+    });
+    const wrong = await dde(['status'], { ...elsewhere, DDE_URL: 'pacs.example' });
+    expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('DDE_URL is "pacs.example"') });
+  });
+
+  test('the token of the farm here is not shown to another machine', async () => {
+    await writeFile(join(farm.home, 'admin-token'), 'token-of-this-test-farm\n');
+    const own = { DDE_ADMIN_TOKEN: '' };
+    expect(await dde(['status'], own)).toMatchObject({ code: 0 });
+    expect(await dde(['status', '--service', farm.topology.service.url], own)).toMatchObject({ code: 0 });
+    const other = await dde(['status', '--service', 'https://pacs.example:3000'], own);
+    expect(other).toMatchObject({ code: 2, err: expect.stringContaining('There is no token for') });
+  });
+
+  test('all pages are one document, and one table', async () => {
+    const points = z.object({ items: z.array(z.object({ at: z.string() })), next: z.null() });
+    const all = await dde(['history', '--all', '--json']);
+    expect(points.parse(JSON.parse(all.out)).items.length).toBeGreaterThan(2);
+    expect(JSON.parse((await dde(['audit', '--all', '--json'])).out)).toEqual({ items: [], next: null });
+    const first = await dde(['history', '--limit', '1']);
+    expect(first.out.split('\n')).toHaveLength(3);
+    expect(first.err).toMatch(/^There are more: --all, or --cursor \S+\n$/);
+    expect(await dde(['history', '--limit', '0'])).toMatchObject({ code: 2 });
+  });
+
+  test('status is watched until Ctrl-C: a line of JSON each time, frames without a terminal', async () => {
+    const lines = await followDde(
+      farm,
+      ['status', '--watch', '--interval', '0.2', '--json'],
+      (out) => out.split('\n').length > 3,
+    );
+    expect(lines, lines.err).toMatchObject({ code: 0 });
+    for (const line of lines.out.trim().split('\n')) expect(JSON.parse(line)).toHaveProperty('queue');
+    const frames = await followDde(
+      farm,
+      ['queue', '-w', '--interval', '0.2'],
+      (out) => out.split('waiting').length > 2,
+    );
+    expect(frames.code).toBe(0);
+    expect(frames.out).toMatch(/^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n0 images waiting\n\n?){2}$/);
+    expect(await dde(['queue', '-w', '--interval', 'often'])).toMatchObject({ code: 2 });
+  });
+
+  test('what is watched on a terminal stays in place, and a service that is away is waited for', async () => {
+    const away = await followDde(
+      farm,
+      ['backends', '--watch', '--interval', '0.2', '--service', 'http://127.0.0.1:9'],
+      (out) => out.split('does not answer').length > 2,
+      { isTTY: true, columns: 80, rows: 5 },
+    );
+    expect(away).toMatchObject({ code: 0, err: '' });
+    const shown = await followDde(
+      farm,
+      ['status', '--watch', '--interval', '0.2'],
+      (out) => out.split('Ctrl-C').length > 2,
+      { isTTY: true, columns: 80, rows: 5 },
+    );
+    expect(shown).toMatchObject({ code: 0, err: '' });
+    const [, screen = '', after = ''] = shown.out.split(new RegExp(`${escape}\\[\\?1049[hl]`));
+    // Two frames, each from the upper left corner, none longer than the terminal; and the last one whole at the end.
+    const frames = screen.split(`${escape}[H`).slice(1);
+    expect(frames.length).toBeGreaterThanOrEqual(2);
+    for (const frame of frames) expect(frame.split('\r\n')).toHaveLength(5);
+    expect(screen).toContain('more lines');
+    expect(after).toContain('orthanc2');
+    expect(after).not.toContain('Ctrl-C');
   });
 
   test('check names an Orthanc that refuses the password', async () => {

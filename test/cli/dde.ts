@@ -57,6 +57,45 @@ export async function typeDde(farm: Farm, args: readonly string[], answer: strin
   return { code, out, err };
 }
 
+/** One that goes on until what it has written is enough; then it is stopped, as by Ctrl-C. */
+export async function followDde(
+  farm: Farm,
+  args: readonly string[],
+  isEnough: (out: string, err: string) => boolean,
+  look: { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number } = {},
+): Promise<Ran> {
+  let out = '';
+  let err = '';
+  let stop: (() => void) | null = null;
+  const check = (): void => {
+    if (isEnough(out, err)) stop?.();
+  };
+  const code = await run(args, {
+    stdout: {
+      ...look,
+      write: (some) => {
+        out += some;
+        check();
+      },
+    },
+    stderr: {
+      write: (some) => {
+        err += some;
+        check();
+      },
+    },
+    env: environmentOf(farm, { NO_COLOR: '1' }),
+    cwd: farm.home,
+    onStop: (end) => {
+      stop = end;
+      return () => {
+        stop = null;
+      };
+    },
+  });
+  return { code, out, err };
+}
+
 /** The same as a process of its own. */
 export async function spawnDde(farm: Farm, args: readonly string[]): Promise<Ran> {
   const child = spawn(process.execPath, [join(root, 'src/cli/dde.ts'), ...args], {

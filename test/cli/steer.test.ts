@@ -60,7 +60,7 @@ test('mistakes are said all at once, and change nothing', async () => {
   const wrong = await dde('backends', 'add', 'orthanc1', '--url', third.url, '--password-env', 'X');
   expect(wrong.err).toContain('has a backend orthanc1 already');
   const many = await dde('backends', 'add', 'Nine', '--url', 'ftp://x', '--lanes', '100');
-  expect(many.code).toBe(1);
+  expect(many.code).toBe(2);
   expect(many.err).toContain('body.name');
   expect(many.err).toContain('body.lanes');
   const unset = await dde('backends', 'add', 'orthanc3', '--url', third.url);

@@ -37,7 +37,12 @@ export function instanceRoutes(
     });
     response
       .set('Cache-Control', 'no-store')
-      .json({ orthancId: answer.orthancId, status: answer.status, front: front.name });
+      // A front's own script drops only an image that is the same as one it still holds, as it does for a modality that sends twice.
+      .json({
+        orthancId: answer.orthancId,
+        status: answer.status === 'FilteredOut' ? 'AlreadyStored' : answer.status,
+        front: front.name,
+      });
   };
 
   return [

@@ -36,11 +36,12 @@ export function registerSteering(backends: Command, context: CliContext): void {
       'after',
       [
         '',
-        'The fronts have it as a peer at once, without a restart. A password is kept in a file of its own in the',
-        "service's state folder, and is never shown again.",
+        'The fronts have it as a peer at once, without a restart. A password is kept in a',
+        "file of its own in the service's state folder, and is never shown again.",
         '',
-        'Example:',
-        '  dde backends add orthanc3 --url http://10.0.0.3:8042 --password-file /root/orthanc3 --lanes 4',
+        'Examples:',
+        '  dde backends add orthanc3 --url http://10.0.0.3:8042 --password-file pw',
+        '  dde backends add orthanc3 --url http://10.0.0.3:8042 --password-env PW3',
       ].join('\n'),
     )
     .action(async (name: string, options: SettingOptions) => {
@@ -62,7 +63,8 @@ export function registerSteering(backends: Command, context: CliContext): void {
       'after',
       [
         '',
-        'With --url it must be the same Orthanc at another address: what was delivered is looked for there.',
+        'With --url it must be the same Orthanc at another address: what was delivered is',
+        'looked for there.',
         '',
         'Examples:',
         '  dde backends set orthanc3 --lanes 4 --disk "2 TB"',
@@ -93,8 +95,13 @@ export function registerSteering(backends: Command, context: CliContext): void {
       'after',
       [
         '',
-        'It is refused while studies are bound to it that are not through; "dde evacuate" moves everything elsewhere',
-        'first. Without that, what it holds is reached only at its own address afterwards.',
+        'It is refused while studies are bound to it that are not through; "dde evacuate"',
+        'moves everything elsewhere first. Without that, what it holds is reached only at',
+        'its own address afterwards.',
+        '',
+        'Examples:',
+        '  dde backends remove orthanc3',
+        '  dde backends remove orthanc3 --yes --json',
       ].join('\n'),
     )
     .action(async (name: string, options: ServiceOptions & { readonly yes?: boolean }) => {
@@ -111,6 +118,7 @@ export function registerSteering(backends: Command, context: CliContext): void {
     .description(
       'is it reached: from the service, from each front as a peer, over DICOM; exit code 1 when not',
     )
+    .addHelpText('after', '\nExamples:\n  dde backends echo orthanc1')
     .action(async (name: string, options: ServiceOptions) => {
       const echo = await connectService(context, options).post(`${pathOf(name)}/echo`, echoAnswer, undefined);
       if (!echo.ok) context.exitWith(1);

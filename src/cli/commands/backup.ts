@@ -22,6 +22,7 @@ const silenceMs = 60_000;
 
 export function registerBackup(program: Command, context: CliContext): void {
   withServiceOptions(program.command('backup <file>'))
+    .summary('a copy of the ledger, while everything goes on')
     .description('write a copy of the ledger to a file, while everything goes on')
     .option('--force', 'replace the file if it is there')
     .addHelpText(

@@ -32,6 +32,7 @@ const patienceMs = 5_000;
 
 export function registerCheck(program: Command, context: CliContext): void {
   withServiceOptions(program.command('check'))
+    .summary('reach every Orthanc, say what is wrong with each')
     .description(
       'reach every Orthanc of the topology, and say what is wrong with each; exit code 1 when something is',
     )

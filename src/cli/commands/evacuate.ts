@@ -32,6 +32,7 @@ const awayMs = 60_000;
 
 export function registerEvacuate(program: Command, context: CliContext): void {
   withServiceOptions(program.command('evacuate <backend>'))
+    .summary('move everything a backend holds elsewhere')
     .description('move everything a backend holds elsewhere, each study proven before it is deleted there')
     .option('--to <backend>', 'where to; default: the policy chooses, study by study')
     .option('--rate <rate>', 'what copying may use at most, such as 20MB/s; "none": no limit')
@@ -41,8 +42,9 @@ export function registerEvacuate(program: Command, context: CliContext): void {
       'after',
       [
         '',
-        'It goes on in the service, also after a restart: Ctrl-C only ends the watching, and the same command',
-        'watches it again. With --to or --rate one that is under way goes on with these.',
+        'It goes on in the service, also after a restart: Ctrl-C only ends the watching,',
+        'and the same command watches it again. With --to or --rate one that is under way',
+        'goes on with these.',
         '',
         'Examples:',
         '  dde evacuate orthanc1',

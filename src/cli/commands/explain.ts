@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import {
   type DecisionAnswer,
   decisionsAnswer,
+  type EventAnswer,
   eventAnswer,
   listOf,
   type OutcomeAnswer,
@@ -15,6 +16,7 @@ import { findStudy, formerOf, unknownStudy } from './where.ts';
 
 export function registerExplain(program: Command, context: CliContext): void {
   withServiceOptions(program.command('explain <study>'))
+    .summary('why a study went where it went, or why it waits')
     .description(
       'why a study went where it went, or why it waits: every backend considered with its figures, what was predicted, what happened',
     )
@@ -22,13 +24,15 @@ export function registerExplain(program: Command, context: CliContext): void {
       'after',
       [
         '',
-        'SECONDS until the study is available there: after the WAIT for a lane its OWN work, on as many lanes as it can use; but',
-        'not before the last of its images, or before all that is ahead of it. o: time for an image, r: bytes a second, g: how',
+        'SECONDS until the study is available there: after the WAIT for a lane its OWN',
+        'work, on as many lanes as it can use; but not before the last of its images, or',
+        'before all that is ahead of it. o: time for an image, r: bytes a second, g: how',
         'the backend does at the moment against both (1: as expected).',
         'A backend without a word about its state was ready and up.',
         '',
         'Examples:',
         '  dde explain 1.2.840.113619.2.1',
+        '  dde explain 1.2.840.113619.2.1 --json',
       ].join('\n'),
     )
     .action(async (uid: string, options: ServiceOptions) => {
@@ -58,9 +62,29 @@ export function registerExplain(program: Command, context: CliContext): void {
       if (waits !== null) printWait(waits, context);
       else if (study.waiting !== null) out.line(folded(`It waits: ${study.waiting}`, out.width));
       for (const former of study.formerCopies) out.line(folded(`Left on ${formerOf(former)}`, out.width));
-      for (const event of events.items)
-        out.line(folded(`${localTime(event.at)}  ${event.kind}: ${event.text}`, out.width));
+      for (const { first, times, last } of gathered(events.items)) {
+        const again = times === 1 ? '' : ` (${times} times, the last at ${localTime(last.at)})`;
+        out.line(folded(`${localTime(first.at)}  ${first.kind}: ${first.text}${again}`, out.width));
+      }
     });
+}
+
+interface Gathered {
+  readonly first: EventAnswer;
+  readonly last: EventAnswer;
+  readonly times: number;
+}
+
+/** What happened again and again, with nothing else between, is told once. */
+function gathered(events: readonly EventAnswer[]): readonly Gathered[] {
+  const all: Gathered[] = [];
+  for (const event of events) {
+    const before = all.at(-1);
+    if (before !== undefined && before.last.kind === event.kind && before.last.text === event.text)
+      all[all.length - 1] = { ...before, last: event, times: before.times + 1 };
+    else all.push({ first: event, last: event, times: 1 });
+  }
+  return all;
 }
 
 function printDecision(decision: DecisionAnswer, withFigures: boolean, { out }: CliContext): void {

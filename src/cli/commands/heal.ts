@@ -1,15 +1,19 @@
 import type { Command } from 'commander';
+import type { z } from 'zod';
 import { type FormerCopyAnswer, formerCopiesAnswer, formerCopyAnswer } from '../../admin/failover-schemas.ts';
 import { listOf, type StudyAnswer } from '../../admin/schemas.ts';
 import { UserError } from '../../user-error.ts';
-import { connectService, type ServiceClient, type ServiceOptions, withServiceOptions } from '../client.ts';
+import { connectService } from '../client.ts';
 import { age, counted, folded } from '../format.ts';
+import type { Output } from '../output.ts';
+import { limitOf } from '../paging.ts';
 import type { CliContext } from '../program.ts';
+import { show, type WatchOptions, withWatchOptions } from '../watch.ts';
 import { findStudy, unknownStudy } from './where.ts';
 
-interface HealOptions extends ServiceOptions {
+interface HealOptions extends WatchOptions {
   readonly acceptCurrent?: string;
-  readonly limit: string;
+  readonly limit: number;
 }
 
 const whatStatesMean: Readonly<Record<FormerCopyAnswer['state'], string>> = {
@@ -20,7 +24,8 @@ const whatStatesMean: Readonly<Record<FormerCopyAnswer['state'], string>> = {
 };
 
 export function registerHeal(program: Command, context: CliContext): void {
-  withServiceOptions(program.command('heal [study]'))
+  withWatchOptions(program.command('heal [study]'))
+    .summary('what studies left on former backends')
     .description(
       'what studies left on backends they were bound to before, and what becomes of it; settles conflicts',
     )
@@ -32,23 +37,29 @@ export function registerHeal(program: Command, context: CliContext): void {
       'after',
       [
         '',
-        'Healing goes on by itself; only a conflict needs you. Look at both in their Orthanc Explorers first.',
+        'Healing goes on by itself; only a conflict needs you. Look at both in their',
+        'Orthanc Explorers first.',
         '',
         'Examples:',
-        '  dde heal                                 of all studies, oldest first',
+        '  dde heal                          of all studies, oldest first',
+        '  dde heal --watch',
         '  dde heal 1.2.840.113619.2.1',
         '  dde heal 1.2.840.113619.2.1 --accept-current orthanc1',
       ].join('\n'),
     )
-    .option('--limit <n>', 'without a study: at most this many, 1 to 1000', '50')
+    .option('--limit <n>', 'without a study: at most this many, 1 to 1000', limitOf, 50)
     .action(async (uid: string | undefined, options: HealOptions) => {
-      const service = connectService(context, options);
       const accepted = options.acceptCurrent;
       if (uid === undefined) {
         if (accepted !== undefined) throw new UserError('--accept-current needs the study it is about.');
-        await listAll(service, options, context);
+        await show(context, options, {
+          ask: (service) =>
+            service.get('/api/v1/former-copies', formerCopiesAnswer, { limit: options.limit }),
+          print: printAll,
+        });
         return;
       }
+      const service = connectService(context, options);
       if (accepted !== undefined) {
         const { items } = await service.post(
           `/api/v1/studies/${encodeURIComponent(uid)}/accept-current`,
@@ -67,20 +78,19 @@ export function registerHeal(program: Command, context: CliContext): void {
         return;
       }
       const study = await findStudy(service, uid);
-      if (study === null) unknownStudy(context, uid);
-      else if (options.json === true) context.out.json(study.formerCopies);
-      else show(study, context);
+      if (study === null) {
+        unknownStudy(context, uid);
+        return;
+      }
+      await show(context, options, {
+        ask: async (again) => (await findStudy(again, uid)) ?? study,
+        print: printStudy,
+        json: ({ formerCopies }) => formerCopies,
+      });
     });
 }
 
-async function listAll(service: ServiceClient, options: HealOptions, { out }: CliContext): Promise<void> {
-  const { items, more } = await service.get('/api/v1/former-copies', formerCopiesAnswer, {
-    limit: options.limit,
-  });
-  if (options.json === true) {
-    out.json({ items, more });
-    return;
-  }
+function printAll({ items, more }: z.output<typeof formerCopiesAnswer>, out: Output): void {
   if (items.length === 0) {
     out.line('Every study is on one backend.');
     return;
@@ -103,7 +113,7 @@ async function listAll(service: ServiceClient, options: HealOptions, { out }: Cl
   if (more) out.note(`There are more than ${items.length}: --limit shows up to 1000.`);
 }
 
-function show(study: StudyAnswer, { out }: CliContext): void {
+function printStudy(study: StudyAnswer, out: Output): void {
   const { formerCopies } = study;
   const where = study.backend === null ? 'has no backend yet' : `is bound to ${study.backend}`;
   if (formerCopies.length === 0) {
@@ -135,8 +145,11 @@ function show(study: StudyAnswer, { out }: CliContext): void {
         out.width,
       ),
     );
-    out.line(`If the latter is right:  dde heal ${study.studyInstanceUID} --accept-current ${backend}`);
-    out.line(`If ${backend} is right:  dde rebind ${study.studyInstanceUID} ${backend}`);
-    out.line(folded(`and then the same with --accept-current ${target ?? 'BACKEND'}.`, out.width));
+    // Commands stay whole, to be copied.
+    out.line('If the latter is right:');
+    out.line(`  dde heal ${study.studyInstanceUID} --accept-current ${backend}`);
+    out.line(`If ${backend} is right:`);
+    out.line(`  dde rebind ${study.studyInstanceUID} ${backend}`);
+    out.line(`  dde heal ${study.studyInstanceUID} --accept-current ${target ?? 'BACKEND'}`);
   }
 }

@@ -4,7 +4,9 @@ import { registerAudit } from './audit.ts';
 import { registerBackends } from './backends.ts';
 import { registerBackup } from './backup.ts';
 import { registerCheck } from './check.ts';
+import { registerCompletion } from './completion.ts';
 import { registerEvacuate } from './evacuate.ts';
+import { registerEvents } from './events.ts';
 import { registerExplain } from './explain.ts';
 import { registerGenerate } from './generate.ts';
 import { registerHeal } from './heal.ts';
@@ -42,6 +44,7 @@ export const commands: readonly ((program: Command, context: CliContext) => void
   registerShadow,
   registerReplay,
   registerHistory,
+  registerEvents,
   registerAudit,
   registerTokens,
   registerLogLevel,
@@ -49,4 +52,5 @@ export const commands: readonly ((program: Command, context: CliContext) => void
   registerCheck,
   registerGenerate,
   registerSimulate,
+  registerCompletion,
 ];

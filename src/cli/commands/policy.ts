@@ -3,6 +3,7 @@ import { type RoutingAnswer, routingAnswer } from '../../admin/steer-schemas.ts'
 import { policyNames, queueOrders } from '../../topology/topology.ts';
 import { UserError } from '../../user-error.ts';
 import { connectService, type ServiceOptions, withServiceOptions } from '../client.ts';
+import { folded } from '../format.ts';
 import { oneOf } from '../policies.ts';
 import type { CliContext } from '../program.ts';
 
@@ -15,6 +16,7 @@ export function registerPolicy(program: Command, context: CliContext): void {
   const { out } = context;
   const policy = program
     .command('policy')
+    .summary('how a backend is chosen: show it, change it')
     .description('how a backend is chosen for a study: show it, change it')
     .addHelpText(
       'after',
@@ -32,6 +34,7 @@ export function registerPolicy(program: Command, context: CliContext): void {
 
   withServiceOptions(policy.command('show', { isDefault: true }))
     .description('show it (also without "show")')
+    .addHelpText('after', '\nExamples:\n  dde policy\n  dde policy show --json')
     .action(async (options: ServiceOptions) => {
       const routing = await connectService(context, options).get('/api/v1/routing', routingAnswer);
       if (options.json === true) {
@@ -56,6 +59,10 @@ export function registerPolicy(program: Command, context: CliContext): void {
     .description('another policy, order, or policy on trial')
     .option('--order <order>', `which of the studies that wait goes first: ${queueOrders.join(', ')}`)
     .option('--shadow <policy>', 'a policy to compare with, never acted on; "none": none')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  dde policy set least-in-flight\n  dde policy set --order express --shadow round-robin',
+    )
     .action(async (name: string | undefined, options: SetOptions) => {
       const { order, shadow } = options;
       if (name === undefined && order === undefined && shadow === undefined)
@@ -73,6 +80,7 @@ export function registerPolicy(program: Command, context: CliContext): void {
     });
 
   function say({ policy: name, order, shadow }: RoutingAnswer): void {
-    out.line(`Studies are placed by ${name}, in the order ${order}; on trial: ${shadow ?? 'none'}.`);
+    const news = `Studies are placed by ${name}, in the order ${order}; on trial: ${shadow ?? 'none'}.`;
+    out.line(folded(news, out.width));
   }
 }

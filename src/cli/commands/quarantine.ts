@@ -6,18 +6,14 @@ import {
   releaseAnswer,
   retryAnswer,
 } from '../../admin/failover-schemas.ts';
-import { pageOf } from '../../admin/schemas.ts';
 import { UserError } from '../../user-error.ts';
 import { connectService, type ServiceOptions, withServiceOptions } from '../client.ts';
 import { age, counted, folded, size } from '../format.ts';
+import type { Output } from '../output.ts';
+import { type PageOptions, showPages, withPageOptions } from '../paging.ts';
 import type { CliContext } from '../program.ts';
 import { findQuarantined, isWholeId, missing, pathOf } from '../quarantine/find.ts';
 import { saveFile } from '../quarantine/save.ts';
-
-interface ListOptions extends ServiceOptions {
-  readonly limit: string;
-  readonly cursor?: string;
-}
 
 interface InstanceOptions extends ServiceOptions {
   readonly front?: string;
@@ -31,6 +27,7 @@ function withFront(command: Command): Command {
 export function registerQuarantine(program: Command, context: CliContext): void {
   const quarantine = program
     .command('quarantine')
+    .summary('what needs a person, and what can be done')
     .description('what cannot be delivered without a person, and what that person can do')
     .addHelpText(
       'after',
@@ -54,27 +51,21 @@ export function registerQuarantine(program: Command, context: CliContext): void 
 }
 
 function registerList(quarantine: Command, context: CliContext): void {
-  withServiceOptions(quarantine.command('list', { isDefault: true }))
+  withPageOptions(quarantine.command('list', { isDefault: true }), 50)
     .description('list it, oldest first (also without "list")')
-    .option('--limit <n>', 'at most this many, 1 to 1000', '50')
-    .option('--cursor <text>', 'go on after the page that named it')
-    .addHelpText('after', '\nExamples:\n  dde quarantine\n  dde quarantine list --limit 1000 --json')
-    .action(async (options: ListOptions) => {
-      const { service: _service, tokenFile: _file, json, ...query } = options;
-      const page = await connectService(context, options).get(
-        '/api/v1/quarantine',
-        pageOf(quarantineAnswer),
-        query,
-      );
-      const { out } = context;
-      if (json === true) out.json(page);
-      else if (page.items.length === 0) out.line('Nothing is in quarantine.');
-      else list(page.items, context);
-      if (json !== true && page.next !== null) out.note(`More: --cursor ${page.next}`);
-    });
+    .addHelpText('after', '\nExamples:\n  dde quarantine\n  dde quarantine list --all --json')
+    .action(async (options: PageOptions) =>
+      showPages(context, options, {
+        path: '/api/v1/quarantine',
+        item: quarantineAnswer,
+        query: {},
+        none: 'Nothing is in quarantine.',
+        print: list,
+      }),
+    );
 }
 
-function list(items: readonly QuarantineAnswer[], { out }: CliContext): void {
+function list(items: readonly QuarantineAnswer[], out: Output): undefined {
   const now = Date.now();
   out.table(
     ['FRONT', 'INSTANCE', 'WHY', 'SIZE', 'AGE'],
@@ -172,7 +163,10 @@ function registerDownload(quarantine: Command, context: CliContext): void {
         file ?? `${found.orthancId}.dcm`,
       );
       if (options.json === true) context.out.json(saved);
-      else context.out.line(`Saved ${size(saved.bytes)} in ${saved.file}; it holds the patient's data.`);
+      else {
+        const news = `Saved ${size(saved.bytes)} in ${saved.file}; it holds the patient's data.`;
+        context.out.line(folded(news, context.out.width));
+      }
     });
 }
 

@@ -11,6 +11,7 @@ interface RebindOptions extends ServiceOptions {
 
 export function registerRebind(program: Command, context: CliContext): void {
   withServiceOptions(program.command('rebind <study> [backend]'))
+    .summary('bind a study to another backend, whole')
     .description(
       'bind a study to another backend, whole; what the former one has is moved, proven and deleted by itself',
     )
@@ -41,7 +42,12 @@ export function registerRebind(program: Command, context: CliContext): void {
         out.json(bound);
         return;
       }
-      out.line(`${bound.studyInstanceUID} is bound to ${bound.backend} now (epoch ${bound.epoch}).`);
+      out.line(
+        folded(
+          `${bound.studyInstanceUID} is bound to ${bound.backend} now (epoch ${bound.epoch}).`,
+          out.width,
+        ),
+      );
       out.line(
         folded(
           `What the former backend has of it is moved there, proven and deleted by itself; "dde heal ${bound.studyInstanceUID}" shows how far that is.`,

@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { ablationNamed, ablations, isAblation } from '../../decision/ablations.ts';
 import { policyNamed } from '../../decision/policies.ts';
 import { LedgerError } from '../../ledger/ledger.ts';
@@ -13,6 +13,7 @@ import { UserError } from '../../user-error.ts';
 import { counted, folded, localTime, size } from '../format.ts';
 import { ablationsHelp, oneOf, shortPolicy } from '../policies.ts';
 import type { CliContext } from '../program.ts';
+import { momentOf } from '../times.ts';
 
 interface ReplayOptions {
   readonly ledger?: string;
@@ -28,11 +29,16 @@ const dayMs = 86_400_000;
 export function registerReplay(program: Command, context: CliContext): void {
   program
     .command('replay')
+    .summary('what would have been with another policy')
     .description(
       'what would have been with another policy: the studies of a span of time from the ledger, on backends as they were then',
     )
-    .option('--from <time>', 'such as 2026-11-24T08:00:00Z; default: 24 hours before --to', timeOf)
-    .option('--to <time>', 'default: now', timeOf)
+    .option(
+      '--from <time>',
+      'such as 2026-11-24T08:00:00Z, or 2h: two hours ago; default: 24 hours before --to',
+      (text) => momentOf(text),
+    )
+    .option('--to <time>', 'default: now', (text) => momentOf(text))
     .option(
       '--policy <name...>',
       `which policies (default: expected-completion): ${policyNames.join(', ')}, or one of those below`,
@@ -48,15 +54,16 @@ export function registerReplay(program: Command, context: CliContext): void {
       'after',
       [
         '',
-        'Nothing is asked of the service, nothing is written. Backends are as their transfers were, minute by minute; lanes and',
-        'weights are those of the topology now. The row that replays what was tells how far the others are to be trusted.',
+        'Nothing is asked of the service, nothing is written. Backends are as their',
+        'transfers were, minute by minute; lanes and weights are those of the topology',
+        'now. The row that replays what was tells how far the others are to be trusted.',
         '',
-        `A policy may also be ${ablationsHelp};`,
-        'written expected-completion:no-late-binding, and shown as :no-late-binding.',
+        ablationsHelp,
         '',
         'Examples:',
         '  dde replay --policy expected-completion round-robin',
-        '  dde replay --from 2026-11-23T06:00:00Z --to 2026-11-23T18:00:00Z --ledger monday.sqlite',
+        '  dde replay --from 2026-11-23T06:00:00Z --to 2026-11-23T18:00:00Z',
+        '  dde replay --ledger monday.sqlite --order critical --json',
       ].join('\n'),
     )
     .action((options: ReplayOptions) => {
@@ -91,12 +98,6 @@ export function registerReplay(program: Command, context: CliContext): void {
 
 function iso({ from, to }: Span): { readonly from: string; readonly to: string } {
   return { from: new Date(from).toISOString(), to: new Date(to).toISOString() };
-}
-
-function timeOf(text: string): number {
-  const at = Date.parse(text);
-  if (Number.isFinite(at)) return at;
-  throw new InvalidArgumentError('write it such as 2026-11-24T08:00:00Z');
 }
 
 /** @throws UserError with what a person can do */

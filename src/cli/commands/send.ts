@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import type { StudyAnswer } from '../../admin/schemas.ts';
 import { UserError } from '../../user-error.ts';
 import { connectService, type ServiceClient, type ServiceOptions, withServiceOptions } from '../client.ts';
-import { counted } from '../format.ts';
+import { counted, folded } from '../format.ts';
 import type { CliContext } from '../program.ts';
 import { uploadAll } from '../send/upload.ts';
 import { walk } from '../send/walk.ts';
@@ -20,6 +20,7 @@ const pollMs = 250;
 
 export function registerSend(program: Command, context: CliContext): void {
   withServiceOptions(program.command('send <path...>'))
+    .summary('send files through a front, and see what went where')
     .description('send DICOM files and folders of them to a front, and say where each study went')
     .option('--wait <seconds>', 'how long to wait until every study is proven on its backend', '60')
     .option('--no-wait', 'end when the front has taken the files')
@@ -76,12 +77,16 @@ export function registerSend(program: Command, context: CliContext): void {
           { right: [2] },
         );
         for (const row of rows)
-          if (row.waiting !== null) out.line(`${row.studyInstanceUID} waits: ${row.waiting}`);
+          if (row.waiting !== null)
+            out.line(folded(`${row.studyInstanceUID} waits: ${row.waiting}`, out.width));
       }
       if (sent.alreadyStored > 0) {
         out.line();
         out.line(
-          `${counted(sent.alreadyStored, 'file')} had an identifier that the front held already: it keeps the content it has.`,
+          folded(
+            `${counted(sent.alreadyStored, 'file')} had an identifier that the front held already: it keeps the content it has.`,
+            out.width,
+          ),
         );
       }
       const others = [...notTaken, ...sent.skipped];

@@ -3,6 +3,7 @@ import { type ComparisonAnswer, type ShadowAnswer, shadowAnswer } from '../../ad
 import { connectService, type ServiceOptions, withServiceOptions } from '../client.ts';
 import { counted, folded, localTime } from '../format.ts';
 import type { CliContext } from '../program.ts';
+import { isoOf } from '../times.ts';
 
 interface ShadowOptions extends ServiceOptions {
   readonly from?: string;
@@ -12,11 +13,16 @@ interface ShadowOptions extends ServiceOptions {
 
 export function registerShadow(program: Command, context: CliContext): void {
   withServiceOptions(program.command('shadow'))
+    .summary('what the policy on trial would have done otherwise')
     .description('what the policy on trial (routing.shadow) would have done otherwise; it moves nothing')
-    .option('--from <time>', 'such as 2026-11-24T08:00:00Z; default: 24 hours before --to')
-    .option('--to <time>', 'default: now')
+    .option(
+      '--from <time>',
+      'such as 2026-11-24T08:00:00Z, or 2h: two hours ago; default: 24 hours before --to',
+      isoOf,
+    )
+    .option('--to <time>', 'default: now', isoOf)
     .option('--limit <n>', 'list at most this many studies that would have gone elsewhere', '10')
-    .addHelpText('after', '\nExamples:\n  dde shadow\n  dde shadow --from 2026-11-24T00:00:00Z --json')
+    .addHelpText('after', '\nExamples:\n  dde shadow\n  dde shadow --from 7d --json')
     .action(async (options: ShadowOptions) => {
       const { service: _service, tokenFile: _file, json, ...query } = options;
       const answer = await connectService(context, options).get('/api/v1/shadow', shadowAnswer, query);

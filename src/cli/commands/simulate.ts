@@ -25,6 +25,7 @@ const mostSeeds = 1_000;
 export function registerSimulate(program: Command, context: CliContext): void {
   program
     .command('simulate')
+    .summary('try policies on a modelled farm')
     .description(
       'try policies on a modelled farm, with the service’s own decisions on a virtual clock; no service is needed',
     )
@@ -44,23 +45,25 @@ export function registerSimulate(program: Command, context: CliContext): void {
       'after',
       [
         '',
-        'Times are seconds from the last image of a study on the front until all of it is proven on its backend.',
-        'MAKESPAN: until everything is available, ÷ the least possible. IMBALANCE: the busiest backend ÷ the average.',
+        'Times are seconds from the last image of a study on the front until all of it is',
+        'proven on its backend. MAKE: until everything is available, ÷ the least that can',
+        'be. IMB: the busiest backend ÷ the average. SPL: studies a part of which is left',
+        'on a former backend. LOST: not available in time. RETR: transfers that failed.',
         '',
-        `A policy may also be ${ablationsHelp};`,
-        'written expected-completion:no-late-binding, and shown as :no-late-binding.',
+        ablationsHelp,
         '',
         'Examples:',
         '  dde simulate',
-        '  dde simulate --scenario varying --policy least-in-flight expected-completion oracle',
-        '  dde simulate --policy expected-completion expected-completion:no-late-binding',
+        '  dde simulate --list',
+        '  dde simulate --scenario varying --policy least-in-flight oracle',
+        '  dde simulate --policy expected-completion:no-late-binding',
         '  dde simulate --scenario batch-hetero --order critical --seeds 20',
         '  dde simulate --scenario ./mine.yaml --json',
       ].join('\n'),
     )
     .action(async (options: SimulateOptions) => {
       if (options.list === true) {
-        list(context);
+        list(context, options.json === true);
         return;
       }
       const scenarios = scenariosOf(options);
@@ -100,11 +103,17 @@ export function registerSimulate(program: Command, context: CliContext): void {
     });
 }
 
-function list({ out }: CliContext): void {
-  for (const name of scenarioNames()) {
+function list({ out }: CliContext, asJson: boolean): void {
+  const known = scenarioNames().map((name) => {
     const { about, heldOut } = loadScenario(name);
-    out.line(folded(`${name}: ${about}${heldOut ? ' (held out)' : ''}`, out.width));
+    return { name, about, heldOut };
+  });
+  if (asJson) {
+    out.json({ items: known });
+    return;
   }
+  for (const { name, about, heldOut } of known)
+    out.line(folded(`${name}: ${about}${heldOut ? ' (held out)' : ''}`, out.width));
 }
 
 function scenariosOf({ scenario = [usualScenario] }: SimulateOptions): Scenario[] {

@@ -1,10 +1,14 @@
 import { type Command, Option } from 'commander';
-import { studiesAnswer, studyStates } from '../../admin/schemas.ts';
-import { connectService, type ServiceOptions, withServiceOptions } from '../client.ts';
-import { age, size } from '../format.ts';
+import { type StudyAnswer, studyAnswer, studyStates } from '../../admin/schemas.ts';
+import { briefly, folded, size } from '../format.ts';
+import type { Output } from '../output.ts';
+import { type PageOptions, showPages, withPageOptions } from '../paging.ts';
 import type { CliContext } from '../program.ts';
+import { isoOf } from '../times.ts';
 
-interface StudiesOptions extends ServiceOptions {
+interface StudiesOptions extends PageOptions {
+  readonly uid?: string;
+  readonly accession?: string;
   readonly backend?: string;
   readonly state?: string;
   readonly modality?: string;
@@ -12,50 +16,69 @@ interface StudiesOptions extends ServiceOptions {
   readonly aet?: string;
   readonly since?: string;
   readonly until?: string;
-  readonly limit: string;
-  readonly cursor?: string;
 }
 
 export function registerStudies(program: Command, context: CliContext): void {
-  withServiceOptions(program.command('studies'))
+  withPageOptions(program.command('studies'), 20)
     .description('list studies, newest news first')
+    .option('--uid <beginning>', 'whose StudyInstanceUID begins so')
+    .option('--accession <number>', 'with this accession number, where the topology allows to ask for it')
     .option('--backend <name>', 'bound to this backend')
     .addOption(new Option('--state <state>', 'in this state').choices([...studyStates]))
     .option('--modality <code>', 'such as CT')
     .option('--station <name>', 'station name')
     .option('--aet <title>', 'AE title that sent them')
-    .option('--since <time>', 'with news since then, such as 2026-11-24T08:00:00Z')
-    .option('--until <time>', 'with news until then')
-    .option('--limit <n>', 'at most this many, 1 to 1000', '20')
-    .option('--cursor <text>', 'go on after the page that named it')
+    .option(
+      '--since <time>',
+      'with news since then, such as 2026-11-24T08:00:00Z, or 2h: two hours ago',
+      isoOf,
+    )
+    .option('--until <time>', 'with news until then', isoOf)
     .addHelpText(
       'after',
-      '\nExamples:\n  dde studies --backend orthanc1 --state sending\n  dde studies --modality CT --limit 100 --json',
+      [
+        '',
+        'Examples:',
+        '  dde studies --backend orthanc1 --state sending',
+        '  dde studies --modality CT --limit 100 --json',
+        '  dde studies --since 2h --all',
+        '  dde studies --uid 1.2.840.113619',
+      ].join('\n'),
     )
     .action(async (options: StudiesOptions) => {
-      const { service: _service, tokenFile: _file, json, ...filter } = options;
-      const page = await connectService(context, options).get('/api/v1/studies', studiesAnswer, filter);
-      if (json === true) {
-        context.out.json(page);
-        return;
-      }
-      const now = Date.now();
-      context.out.table(
-        ['STUDY', 'STATE', 'BACKEND', 'MOD', 'IMAGES', 'SIZE', 'NEWS'],
-        page.items.map((study) => [
-          study.studyInstanceUID,
-          study.state,
-          study.backend,
-          study.modality,
-          study.instances.received,
-          size(study.bytes),
-          age(study.lastNewsAt, now),
-        ]),
-        { right: [4, 5, 6] },
-      );
-      for (const study of page.items) {
-        if (study.waiting !== null) context.out.line(`${study.studyInstanceUID} waits: ${study.waiting}`);
-      }
-      if (page.next !== null) context.out.note(`More: --cursor ${page.next}`);
+      const { uid, accession, backend, state, modality, station, aet, since, until } = options;
+      await showPages(context, options, {
+        path: '/api/v1/studies',
+        item: studyAnswer,
+        query: { uid, accession, backend, state, modality, station, aet, since, until },
+        none: 'There is no such study.',
+        print: printStudies,
+      });
     });
+}
+
+function printStudies(
+  studies: readonly StudyAnswer[],
+  out: Output,
+  after: readonly number[] | undefined,
+): readonly number[] {
+  const now = Date.now();
+  const widths = out.table(
+    ['STUDY', 'STATE', 'BACKEND', 'MOD', 'IMAGES', 'SIZE', 'NEWS'],
+    studies.map((study) => [
+      study.studyInstanceUID,
+      study.state,
+      study.backend,
+      study.modality,
+      study.instances.received,
+      size(study.bytes),
+      briefly((now - Date.parse(study.lastNewsAt)) / 1000),
+    ]),
+    { right: [4, 5, 6], ...(after === undefined ? {} : { after }) },
+  );
+  for (const study of studies) {
+    if (study.waiting !== null)
+      out.line(folded(`${study.studyInstanceUID} waits: ${study.waiting}`, out.width));
+  }
+  return widths;
 }

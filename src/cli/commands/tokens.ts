@@ -16,6 +16,7 @@ const whatRolesMay: Readonly<Record<Role, string>> = {
 export function registerTokens(program: Command, context: CliContext): void {
   const tokens = program
     .command('tokens')
+    .summary('who may use the service')
     .description('who may use the service: list the tokens, create one, revoke one')
     .addHelpText(
       'after',
@@ -48,7 +49,7 @@ function registerList(tokens: Command, context: CliContext): void {
         return;
       }
       if (items.length === 0) {
-        out.line('No token was created yet; there is only that of the farm, which is admin.');
+        out.line('No token was created yet; the one of the state folder is admin.');
         return;
       }
       out.table(

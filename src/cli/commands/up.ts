@@ -5,6 +5,7 @@ import type { CliContext } from '../program.ts';
 export function registerUp(program: Command, context: CliContext): void {
   program
     .command('up')
+    .summary('run the whole farm here')
     .description(
       'run the whole farm here: front, backends and the service; Ctrl-C stops it in order, losing nothing',
     )
@@ -13,10 +14,12 @@ export function registerUp(program: Command, context: CliContext): void {
       [
         '',
         'Examples:',
-        '  dde up                      the farm of orthanc-config/topology.yaml, state in .dde/',
-        '  DDE_HOME=/data/dde dde up   state elsewhere',
+        '  dde up',
+        '        the farm of orthanc-config/topology.yaml, state in .dde/',
+        '  DDE_HOME=/data/dde dde up',
+        '        state elsewhere',
         '  DDE_ORTHANC=/opt/orthanc/Orthanc dde up',
-        '                              another version of Orthanc',
+        '        another version of Orthanc',
       ].join('\n'),
     )
     .action(async () => {

@@ -29,6 +29,7 @@ export function unknownStudy(context: CliContext, uid: string): void {
 
 export function registerWhere(program: Command, context: CliContext): void {
   withServiceOptions(program.command('where <study>'))
+    .summary('where a study is')
     .description('where a study is, by its StudyInstanceUID; exit code 1 when it is unknown')
     .addHelpText(
       'after',
