@@ -172,8 +172,10 @@ export function createPeers(options: PeersOptions): Peers {
     async misled(front, backend) {
       const last = done.get(front);
       if (last === undefined || last.wishes !== wishes || now() - last.at > trustedMs) await compare(front);
+      // A comparison breaks off when the topology changes under it: what was found by an earlier one says nothing about this.
+      while (done.get(front)?.wishes !== wishes && !stopped) await compare(front);
       const known = done.get(front);
-      if (known === undefined)
+      if (known === undefined || known.wishes !== wishes)
         throw new OrthancError(front, 'unreachable', `${front}: its peers are not known`);
       if (!known.wishes.has(backend)) return `${backend} is not in the topology any more`;
       return known.faults.get(backend) ?? null;
@@ -220,10 +222,16 @@ interface Fault {
 /** What is to be put right about a front's peer; null: nothing. `changed`: its password was, since the start. */
 function faultOf(peer: KnownPeer | undefined, wish: NewPeer, changed: boolean): Fault | null {
   if (peer === undefined) return { text: 'is missing', misleads: true };
-  if (peer.url !== wish.url) return { text: `leads to ${peer.url} instead of ${wish.url}`, misleads: true };
+  if (peer.url !== wish.url)
+    return { text: `leads to ${withoutUser(peer.url)} instead of ${withoutUser(wish.url)}`, misleads: true };
   if ((peer.username ?? '') !== wish.username) return { text: 'has another user', misleads: false };
   const isStale = isOurs(peer.madeBy) ? peer.madeBy !== wish.madeBy : changed;
   return isStale ? { text: 'has the settings of an earlier time', misleads: false } : null;
+}
+
+/** An operator may have written a user and password into it, and this text goes into logs. */
+function withoutUser(url: string): string {
+  return url.replace(/^([a-z]+:\/\/)[^/]*@/i, '$1…@');
 }
 
 function isOurs(madeBy: string | null): boolean {

@@ -149,3 +149,49 @@ test('a front that does not answer is an error of the front', async () => {
     expect(peers.states('one')).toMatchObject([{ ok: false }]);
   });
 });
+
+test('a topology that changes while a front is compared is waited for: what was true before says nothing', async () => {
+  await put('one', { Url: one.url, Username: one.username, Password: 'orthanc' });
+  const book = createPeerBook({
+    name: 'front',
+    url: proxy.url,
+    username: 'orthanc',
+    password: 'orthanc',
+    requestTimeoutMs: 2_000,
+  });
+  let at = 0;
+  let onAsked: (() => void) | null = null;
+  const peers = createPeers({
+    fronts: new Map([
+      [
+        'front',
+        {
+          ...book,
+          async all() {
+            const found = await book.all();
+            onAsked?.();
+            onAsked = null;
+            return found;
+          },
+        },
+      ],
+    ]),
+    backends: [one],
+    timeoutSeconds: 77,
+    log: silentLogger(),
+    now: () => at,
+  });
+  try {
+    expect(await peers.misled('front', 'one')).toBeNull();
+    await proxy.set({ kind: 'respond', status: 403, only: ({ method }) => method === 'PUT' });
+    at += 600;
+    onAsked = () => peers.follow([{ ...one, url: 'http://user:hidden@moved:8042' }]);
+    const why = await peers.misled('front', 'one');
+    expect(why).toContain(`leads to ${one.url} instead of`);
+    expect(why).not.toContain('hidden');
+  } finally {
+    await peers.stop();
+    book.close();
+    await proxy.set({ kind: 'pass' });
+  }
+});
