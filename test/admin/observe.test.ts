@@ -103,6 +103,13 @@ describe('the farm', () => {
       shadow: 'round-robin',
     });
   });
+
+  test('says what a backend that came since the start may fill', async () => {
+    const rig = await observed();
+    rig.pool.configure([...rigTopology.backends, backendConfig('later', { disk: 5e12 })]);
+    const { backends } = await rig.get('/farm', farmAnswer);
+    expect(backends.at(-1)).toMatchObject({ name: 'later', diskLimitBytes: 5e12 });
+  });
 });
 
 describe('the stream', () => {
