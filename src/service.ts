@@ -148,6 +148,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       fronts: books,
       backends: topology.backends,
       timeoutSeconds: peerTimeoutSeconds(topology.routing),
+      peersOf: async (backend) => {
+        const book = createPeerBook(accessOf(backend, topology));
+        try {
+          return await book.all({ timeoutMs: topology.routing.lookupTimeoutMs });
+        } finally {
+          book.close();
+        }
+      },
       log,
     });
     undo.push(() => peers.stop());

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { silentLogger } from '../../src/log.ts';
+import { OrthancError } from '../../src/orthanc/orthanc.ts';
 import { createPeerBook } from '../../src/orthanc/peer-book.ts';
 import { madeByKey, madeByUs } from '../../src/topology/peer.ts';
 import type { BackendConfig } from '../../src/topology/topology.ts';
@@ -193,5 +194,38 @@ test('a topology that changes while a front is compared is waited for: what was 
     await peers.stop();
     book.close();
     await proxy.set({ kind: 'pass' });
+  }
+});
+
+test('a backend that is a front under another address is sent nothing: it would prove its own images to itself', async () => {
+  const access = { name: 'front', username: 'orthanc', password: 'orthanc', requestTimeoutMs: 2_000 };
+  const book = createPeerBook({ ...access, url: proxy.url });
+  const asBackend = createPeerBook({ ...access, name: 'alias', url: front.url });
+  let at = 0;
+  let asked = 0;
+  const peers = createPeers({
+    fronts: new Map([['front', book]]),
+    backends: [one, backendConfig('alias', { url: front.url })],
+    timeoutSeconds: 77,
+    peersOf: async ({ name }) => {
+      asked++;
+      if (name === 'one') throw new OrthancError('one', 'unauthorized', 'one: may not be asked');
+      return await asBackend.all();
+    },
+    log: silentLogger(),
+    now: () => at,
+  });
+  try {
+    expect(await peers.misled('front', 'alias')).toContain('is one of the fronts');
+    expect(await peers.misled('front', 'one')).toBeNull();
+    expect(await peers.misled('front', 'alias')).toContain('is one of the fronts');
+    expect(asked).toBe(2);
+    at += 10_000;
+    expect(await peers.misled('front', 'alias')).toContain('is one of the fronts');
+    expect(asked).toBe(3);
+  } finally {
+    await peers.stop();
+    book.close();
+    asBackend.close();
   }
 });
