@@ -35,6 +35,8 @@ export interface Peers {
    * nothing may be sent. @throws OrthancError of a front that does not answer
    */
   misled(front: string, backend: string): Promise<string | null>;
+  /** Whether a backend is one of the fronts under another address, as far as it lets anybody see. */
+  isFront(backend: string): Promise<boolean>;
   /** The topology has these backends now. Compares every front at once. */
   follow(backends: readonly BackendConfig[]): void;
   /** Compares every front; resolves when each has answered or was given up. Never rejects. */
@@ -82,7 +84,9 @@ export function createPeers(options: PeersOptions): Peers {
   const underWay = new Map<string, { wishes: ReadonlyMap<string, NewPeer>; ended: Promise<void> }>();
   const said = new Map<string, string>();
   /** What a backend was found to be, for this wish. */
-  const looks = new Map<string, { wish: NewPeer; at: number; isFront: Promise<boolean> }>();
+  const looks = new Map<string, { wish: NewPeer; at: number; written: number; isFront: Promise<boolean> }>();
+  /** Peers put on fronts so far. Whoever had none of them before may have one since. */
+  let written = 0;
   let configs = options.backends;
   let wishes = wishesOf(configs);
   let endTimer: (() => void) | null = null;
@@ -132,6 +136,7 @@ export function createPeers(options: PeersOptions): Peers {
       if (fault === null) continue;
       const trouble = await attempt(book.put(name, wish));
       if (trouble === null) {
+        written++;
         log.info('peer of a front put right', { front: book.front, backend: name, was: fault.text });
       } else if (fault.misleads) {
         faults.set(
@@ -157,7 +162,8 @@ export function createPeers(options: PeersOptions): Peers {
     const config = configs.find(({ name }) => name === backend);
     if (wish === undefined || config === undefined || options.peersOf === undefined) return false;
     const known = looks.get(backend);
-    if (known?.wish === wish && now() - known.at < strangerMs) return await known.isFront;
+    const isFresh = known?.wish === wish && known.written === written && now() - known.at < strangerMs;
+    if (isFresh) return await known.isFront;
     const ours = new Set([...wishes.values()].map(({ madeBy }) => madeBy));
     const asked = options.peersOf(config).then(
       (peers) => [...peers.values()].some(({ madeBy }) => madeBy !== null && ours.has(madeBy)),
@@ -166,7 +172,7 @@ export function createPeers(options: PeersOptions): Peers {
         throw error;
       },
     );
-    looks.set(backend, { wish, at: now(), isFront: asked });
+    looks.set(backend, { wish, at: now(), written, isFront: asked });
     return await asked;
   }
 
@@ -211,6 +217,7 @@ export function createPeers(options: PeersOptions): Peers {
       if (fault !== null || !(await isFront(backend))) return fault;
       return `${backend} is one of the fronts, under another address: nothing is sent there until the topology says another`;
     },
+    isFront,
     follow(backends) {
       const before = wishes;
       configs = backends;
