@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -7,7 +6,7 @@ import { type Farm, holdings, startFarm, studiesOn } from '../support/farm.ts';
 import { makeStudy, withOtherContent, writeInstances } from '../support/synthetic.ts';
 import { until } from '../support/wait.ts';
 import { confirm, signIn, startBrowser, type Viewer, type Watched } from './browser.ts';
-import { deliver, seen, sendStudy, setState } from './farm.ts';
+import { deliver, peersOf, pixelsOf, seen, setState } from './farm.ts';
 
 /* Each action of the dashboard, and what became of it on the real Orthancs. */
 
@@ -32,11 +31,6 @@ beforeEach(() => {
 
 const go = (address: string) => watched.page.goto(`${farm.service.url}/#${address}`);
 const named = (name: string) => watched.page.getByRole('button', { name, exact: true });
-
-async function peers(): Promise<string[]> {
-  const answer: unknown = await (await farm.front.fetch('/peers')).json();
-  return Array.isArray(answer) ? answer.map(String) : [];
-}
 
 test('send: files go to the front, what is no DICOM file is refused with the reason, and one sees where they went', async () => {
   const { page, wrongs, expectError } = watched;
@@ -111,14 +105,16 @@ test('a backend is removed, refused while studies are bound to it, and added aga
     .getByRole('region', { name: `Evacuation of ${name}` })
     .getByText('empty')
     .waitFor({ timeout: 30_000 });
-  // A study is bound to it and on its way: it hangs, so that the study stays so.
+  // A late image of a study that is bound to it waits: the backend is in maintenance.
   for (const other of ['orthanc1', 'orthanc2']) await setState(farm, other, 'drain');
   await setState(farm, name, 'ready');
-  await farm.backend(name).kill('SIGSTOP');
-  const bound = await sendStudy(farm);
-  await until(async () => (await seen(farm, bound.studyUid)).backend === name, {
-    what: 'the study to be bound',
-  });
+  const study = makeStudy({ instances: 2 });
+  const [first = '', late = ''] = await writeInstances(study.instances, join(farm.folder, 'late'));
+  await sendAllDicom([first], { port: farm.front.dicomPort });
+  await until(async () => (await seen(farm, study.studyUid)).state === 'removed', { what: 'it to be there' });
+  await setState(farm, name, 'maint');
+  await sendAllDicom([late], { port: farm.front.dicomPort });
+  await until(async () => (await seen(farm, study.studyUid)).state === 'assigned', { what: 'it to wait' });
   await named('Remove').click();
   expect(await named('Remove it').isDisabled()).toBe(true);
   await page.getByLabel(`Type ${name} to go on`).fill(name);
@@ -129,8 +125,8 @@ test('a backend is removed, refused while studies are bound to it, and added aga
     .getByRole('dialog')
     .getByRole('button', { name: `Evacuate ${name} instead` })
     .click();
-  await farm.backend(name).kill('SIGCONT');
   for (const other of ['orthanc1', 'orthanc2']) await setState(farm, other, 'ready');
+  await setState(farm, name, 'drain');
   await named('Evacuate it').click();
   await page.getByRole('dialog').waitFor({ state: 'detached' });
   await until(async () => (await studiesOn(farm.backend(name))).size === 0, {
@@ -146,7 +142,7 @@ test('a backend is removed, refused while studies are bound to it, and added aga
   await page.getByLabel(`Type ${name} to go on`).fill(name);
   await named('Remove it').click();
   await page.getByText(`There is no backend ${name}`).waitFor();
-  await until(async () => !(await peers()).includes(name), { what: 'the front to forget it' });
+  await until(async () => !(await peersOf(farm)).includes(name), { what: 'the front to forget it' });
 
   await go('/backends');
   await named('Add a backend').click();
@@ -159,7 +155,7 @@ test('a backend is removed, refused while studies are bound to it, and added aga
   await page.getByLabel('Name').fill(name);
   await named('Add it').click();
   await page.getByRole('dialog').waitFor({ state: 'detached' });
-  await until(async () => (await peers()).includes(name), { what: 'the front to know it' });
+  await until(async () => (await peersOf(farm)).includes(name), { what: 'the front to know it' });
   const row = page.getByRole('row').filter({ hasText: farm.backend(name).url });
   await row.getByText('ready').waitFor();
   expect(wrongs).toEqual([]);
@@ -294,9 +290,3 @@ test('access: a token is created, let in, and refused once it is revoked', async
   expect((await ask()).status).toBe(401);
   expect(wrongs).toEqual([]);
 });
-
-/** After C-STORE an Orthanc has written its own file header; what follows the pixels' tag is the same. */
-function pixelsOf(file: Buffer): string {
-  const at = file.lastIndexOf(Buffer.from([0xe0, 0x7f, 0x10, 0x00]));
-  return createHash('md5').update(file.subarray(at)).digest('hex');
-}

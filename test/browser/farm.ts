@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { sendAllDicom } from '../support/dicom-sender.ts';
 import type { Farm } from '../support/farm.ts';
 import { makeStudy, type StudyOptions, type SyntheticStudy, writeInstances } from '../support/synthetic.ts';
@@ -53,4 +55,15 @@ export async function setState(
     body: JSON.stringify({ state }),
   });
   if (!answer.ok) throw new Error(`${backend} could not be set to ${state}: ${answer.status}`);
+}
+
+/** The backends the front knows as peers. */
+export async function peersOf(farm: Farm): Promise<string[]> {
+  return z.array(z.string()).parse(await (await farm.front.fetch('/peers')).json());
+}
+
+/** After C-STORE an Orthanc has written its own file header; what follows the pixels' tag is the same. */
+export function pixelsOf(file: Buffer): string {
+  const at = file.lastIndexOf(Buffer.from([0xe0, 0x7f, 0x10, 0x00]));
+  return createHash('md5').update(file.subarray(at)).digest('hex');
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Farm, holdings, startFarm, studiesOn } from '../support/farm.ts';
 import { until } from '../support/wait.ts';
 import { confirm, signIn, startBrowser, type Viewer, type Watched } from './browser.ts';
-import { deliver, seen, sendStudy, setState } from './farm.ts';
+import { deliver, peersOf, seen, sendStudy, setState } from './farm.ts';
 
 /*
  * What somebody who has never seen the farm must be able to find out and do with the dashboard alone. Each begins on the first
@@ -97,7 +97,7 @@ test('a backend is taken out of service, and nothing is lost', async () => {
   await page.getByLabel(`Type ${name} to go on`).fill(name);
   await page.getByRole('button', { name: 'Remove it' }).click();
   await page.getByText(`There is no backend ${name}`).waitFor();
-  await until(async () => !(await peers()).includes(name), { what: 'the front to forget the peer' });
+  await until(async () => !(await peersOf(farm)).includes(name), { what: 'the front to forget the peer' });
   expect((await seen(farm, study.studyUid)).backend).not.toBe(name);
 
   await page.getByRole('link', { name: 'Journal' }).click();
@@ -115,9 +115,4 @@ test('a backend is taken out of service, and nothing is lost', async () => {
 async function allHoldings(): Promise<Map<string, string>> {
   const all = await Promise.all([...farm.backends.values()].map(holdings));
   return new Map(all.flatMap((one) => [...one]));
-}
-
-async function peers(): Promise<string[]> {
-  const answer: unknown = await (await farm.front.fetch('/peers')).json();
-  return Array.isArray(answer) ? answer.map(String) : [];
 }

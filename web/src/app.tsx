@@ -45,6 +45,11 @@ export function App() {
   return <Shell />;
 }
 
+/** For those who do not see the sign in the list of screens. In a component of its own: it changes with each look at the farm. */
+function Waiting() {
+  return farm.value === null ? null : <p class="unseen">{waitingLine(farm.value)}</p>;
+}
+
 function Shell() {
   const { parts } = place.value;
   const [name = '', ...rest] = parts;
@@ -67,7 +72,7 @@ function Shell() {
       </a>
       <Nav current={name} />
       <main id="main" ref={main} tabIndex={-1}>
-        {name !== '' && farm.value !== null && <p class="unseen">{waitingLine(farm.value)}</p>}
+        {name !== '' && <Waiting />}
         {screen === undefined ? (
           <Empty title="There is nothing here">
             <a href="#/">Go to the farm</a>

@@ -4,7 +4,7 @@ import { byName } from '../farm/layout.ts';
 import { apiUrl, get } from '../lib/api.ts';
 import type { Series } from '../lib/contract.ts';
 import { exactTime } from '../lib/format.ts';
-import { farm } from '../lib/live.ts';
+import { frontNames } from '../lib/live.ts';
 import { useLoad } from '../lib/load.ts';
 import { go, place, to } from '../lib/route.ts';
 import { Choices, Tick } from '../ui/field.tsx';
@@ -93,7 +93,7 @@ export function HistoryScreen() {
 
 function Charts({ series, onZoom }: { series: Series; onZoom: (from: number, to: number) => void }) {
   const index = useSignal<number | null>(null);
-  const fronts = new Set((farm.value?.fronts ?? []).map(({ name }) => name));
+  const fronts = new Set(frontNames.value);
   const names = useMemo(
     () =>
       Object.keys(series.orthancs)

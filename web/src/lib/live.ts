@@ -1,4 +1,4 @@
-import { signal } from '@preact/signals';
+import { computed, signal } from '@preact/signals';
 import { ApiProblem, api, apiUrl, get } from './api.ts';
 import type { Farm, JournalEntry, Page, Session } from './contract.ts';
 import { session } from './session.ts';
@@ -12,6 +12,16 @@ export const liveState = signal<LiveState>('connecting');
 export const journal = signal<readonly JournalEntry[]>([]);
 /** The time as the service has it, in whole seconds: relative times are drawn anew by it. */
 export const now = signal(Date.now());
+
+// As text: who needs the names alone is drawn anew when they change, and not with each look at the farm.
+const backendText = computed(() => (farm.value?.backends ?? []).map(({ name }) => name).join('\n'));
+const frontText = computed(() => (farm.value?.fronts ?? []).map(({ name }) => name).join('\n'));
+export const backendNames = computed(() => linesOf(backendText.value));
+export const frontNames = computed(() => linesOf(frontText.value));
+
+function linesOf(text: string): readonly string[] {
+  return text === '' ? [] : text.split('\n');
+}
 
 const mostEntries = 200;
 const retryMs = 2_000;

@@ -3,7 +3,7 @@ import type { QuarantineAction, QuarantineAnswer } from '../../../src/admin/fail
 import { api, apiUrl, get } from '../lib/api.ts';
 import type { Page } from '../lib/contract.ts';
 import { size } from '../lib/format.ts';
-import { farm } from '../lib/live.ts';
+import { backendNames } from '../lib/live.ts';
 import { useAction, useLoad } from '../lib/load.ts';
 import { mayAdmin, mayOperate } from '../lib/session.ts';
 import { Ask } from '../ui/dialog.tsx';
@@ -123,7 +123,7 @@ function Item({
 }
 
 function Release({ image, onClose }: { image: QuarantineAnswer; onClose: () => void }) {
-  const names = (farm.value?.backends ?? []).map(({ name }) => name);
+  const names = backendNames.value;
   const [backend, setBackend] = useState(names[0] ?? '');
   const [replace, setReplace] = useState(false);
   return (

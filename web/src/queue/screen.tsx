@@ -16,11 +16,7 @@ export function QueueScreen() {
       <div class="head">
         <div>
           <h1>Queue and quarantine</h1>
-          <p class="note">
-            {farm.value === null
-              ? 'What waits, and why.'
-              : `${waitingLine(farm.value)}. ${counted(farm.value.waiting.settling, 'image')} proven, settling.`}
-          </p>
+          <Line />
         </div>
         {mayOperate.value && (
           <button
@@ -36,5 +32,17 @@ export function QueueScreen() {
       <Quarantine />
       <Waiting />
     </>
+  );
+}
+
+/** In a component of its own: it changes with each look at the farm, and the lists below do not. */
+function Line() {
+  const seen = farm.value;
+  return (
+    <p class="note">
+      {seen === null
+        ? 'What waits, and why.'
+        : `${waitingLine(seen)}. ${counted(seen.waiting.settling, 'image')} proven, settling.`}
+    </p>
   );
 }

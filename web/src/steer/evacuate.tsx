@@ -2,14 +2,14 @@ import { useState } from 'preact/hooks';
 import { api } from '../lib/api.ts';
 import type { FarmBackend } from '../lib/contract.ts';
 import { counted } from '../lib/format.ts';
-import { farm } from '../lib/live.ts';
+import { backendNames } from '../lib/live.ts';
 import { Ask } from '../ui/dialog.tsx';
 import { Select, Text } from '../ui/field.tsx';
 
 export function Evacuate({ one, onClose }: { one: FarmBackend; onClose: () => void }) {
   const [target, setTarget] = useState('');
   const [pace, setPace] = useState('');
-  const others = (farm.value?.backends ?? []).map(({ name }) => name).filter((name) => name !== one.name);
+  const others = backendNames.value.filter((name) => name !== one.name);
   const megabytes = Number(pace);
   const isFine = pace.trim() === '' || (Number.isFinite(megabytes) && megabytes >= 0.001);
   return (

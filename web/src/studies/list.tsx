@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import type { StudyAnswer } from '../../../src/admin/schemas.ts';
 import { get } from '../lib/api.ts';
 import type { Page } from '../lib/contract.ts';
-import { farm } from '../lib/live.ts';
+import { backendNames } from '../lib/live.ts';
 import { useAction, useLoad } from '../lib/load.ts';
 import { go, place, to } from '../lib/route.ts';
 import { Select, Text } from '../ui/field.tsx';
@@ -102,7 +102,7 @@ function Search({ filter }: { filter: Filter }) {
     Object.keys(filter).some((name) => name !== 'uid' && name !== 'state' && name !== 'backend'),
   );
   const set = (name: Name) => (value: string) => setDraft((before) => ({ ...before, [name]: value }));
-  const backends = (farm.value?.backends ?? []).map(({ name }) => name);
+  const backends = backendNames.value;
   const search = (event: Event): void => {
     event.preventDefault();
     go(to(['studies'], { ...draft, uid: draft.uid?.trim() }));

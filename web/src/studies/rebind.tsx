@@ -2,15 +2,13 @@ import { useState } from 'preact/hooks';
 import type { StudyAnswer } from '../../../src/admin/schemas.ts';
 import { api } from '../lib/api.ts';
 import { counted, size } from '../lib/format.ts';
-import { farm } from '../lib/live.ts';
+import { backendNames } from '../lib/live.ts';
 import { Ask } from '../ui/dialog.tsx';
 import { Select } from '../ui/field.tsx';
 
 export function Rebind({ study, onClose }: { study: StudyAnswer; onClose: () => void }) {
   const [backend, setBackend] = useState('');
-  const others = (farm.value?.backends ?? [])
-    .map(({ name }) => name)
-    .filter((name) => name !== study.backend);
+  const others = backendNames.value.filter((name) => name !== study.backend);
   return (
     <Ask
       title="Bind this study to another backend"
