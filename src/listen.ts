@@ -51,7 +51,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     const server = createServer(serve);
     server.keepAliveTimeout = keepAliveMs;
     const port = await listening(server, service);
-    return { port, close: () => closed(server, [server], []) };
+    return { port, close: () => closed(server, [server], { silent: [], open: [] }) };
   }
 
   const secure = createSecureServer(serve);
@@ -68,8 +68,11 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     else sendToTls(request, response);
   });
   const silent = new Set<Socket>();
+  const open = new Set<Socket>();
   const tcp = createTcpServer({ noDelay: true }, (socket) => {
     silent.add(socket);
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
     const forget = (): boolean => silent.delete(socket);
     socket.once('close', forget);
     // Whoever hangs up before a word has nothing to be told, and nobody to tell.
@@ -94,7 +97,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   }
   const close = async (): Promise<void> => {
     unfollow();
-    await closed(tcp, [secure, plain], silent);
+    await closed(tcp, [secure, plain], { silent, open });
   };
   try {
     return { port: await listening(tcp, service), close };
@@ -145,8 +148,15 @@ function listening(server: TcpServer, { listen: host, port }: ServiceConfig): Pr
   });
 }
 
-/** Lets requests under way finish, and closes idle connections, which would otherwise keep the server for their time-out. */
-function closed(door: TcpServer, servers: readonly Server[], silent: Iterable<Socket>): Promise<void> {
+/**
+ * Lets requests under way finish, and closes idle connections, which would otherwise keep the server for their time-out. One that is in
+ * the middle of its TLS handshake none of the servers knows yet: `open` has it.
+ */
+function closed(
+  door: TcpServer,
+  servers: readonly Server[],
+  { silent, open }: { readonly silent: Iterable<Socket>; readonly open: Iterable<Socket> },
+): Promise<void> {
   return new Promise((resolve) => {
     door.close(() => resolve());
     for (const socket of silent) socket.destroy();
@@ -157,6 +167,7 @@ function closed(door: TcpServer, servers: readonly Server[], silent: Iterable<So
     }
     setTimeout(() => {
       for (const server of servers) server.closeAllConnections();
+      for (const socket of open) socket.destroy();
     }, closeMs).unref();
   });
 }

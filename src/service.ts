@@ -144,10 +144,20 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       for (const one of [...fronts.values(), ...books.values()]) one.close();
       clients.close();
     });
+    const { lookupTimeoutMs, requestTimeoutMs, transferTimeout } = topology.routing;
     const peers = createPeers({
       fronts: books,
       backends: topology.backends,
       timeoutSeconds: peerTimeoutSeconds(topology.routing),
+      peersOf: async (backend) => {
+        const book = createPeerBook(accessOf(backend, topology));
+        try {
+          // Part of a question that may take as long as a request in all.
+          return await book.all({ timeoutMs: Math.min(lookupTimeoutMs, Math.floor(requestTimeoutMs / 4)) });
+        } finally {
+          book.close();
+        }
+      },
       log,
     });
     undo.push(() => peers.stop());
@@ -168,6 +178,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     undo.push(() => pool.close());
     const poller = createPoller({
       orthancs: new Map([...fronts, ...backends]),
+      isFront: (backend) => peers.isFront(backend),
       pool,
       ledger,
       sampleMs: topology.history.sampleMs,
@@ -227,7 +238,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       const { policy: name, order } = current.latest.routing;
       return policyNamed(name, { order });
     };
-    const { lookupTimeoutMs, transferTimeout } = topology.routing;
     const expected: Expected = (study, now) => arrivals.expected(study, now);
     const onBound = (study: string, backend: string): void => {
       lanes.wake(backend);

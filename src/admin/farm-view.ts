@@ -78,7 +78,6 @@ export function createFarmView(deps: ViewDeps): () => FarmAnswer {
 
   function backendsOf(queue: QueueView, moving: FlowNow, now: EpochMs): FarmAnswer['backends'] {
     const loads = new Map(queue.backends.map((load) => [load.backend, load]));
-    const disks = new Map(topology.backends.map(({ name, disk }) => [name, disk ?? null]));
     const rates = new Map<string, Amount>();
     for (const { to, instances, bytes } of moving.edges) {
       const before = rates.get(to) ?? { instances: 0, bytes: 0 };
@@ -96,7 +95,7 @@ export function createFarmView(deps: ViewDeps): () => FarmAnswer {
           oldestAgeSeconds: ageSeconds(load?.oldestAt ?? null, now),
         },
         held: heldBack(pool, status.name, now),
-        diskLimitBytes: disks.get(status.name) ?? null,
+        diskLimitBytes: status.diskLimitBytes ?? null,
         rate: rates.get(status.name) ?? { instances: 0, bytes: 0 },
       };
     });

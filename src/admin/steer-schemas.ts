@@ -24,12 +24,14 @@ const password = z
 const passwordEnv = z
   .string()
   .regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'must be the name of an environment variable')
+  // What stands there is sent to the address beside it: whoever may change backends would learn the tokens that outlast their own.
+  .regex(/^(?!DDE_(?:ADMIN|HOOK)_TOKEN$)/, "must not be one of the service's own tokens")
   .meta({ description: 'Variable of the service that carries the password, instead of `password`' });
 
 const weight = z.number().min(0).max(1000).meta({ description: '1 = 100 %' });
 const lanes = z.int().min(1).max(64).meta({ description: 'Transfers at a time' });
 const disk = z
-  .union([z.int().min(1), z.string().min(2).max(20)])
+  .union([z.int().min(1), plain.min(2).max(20)])
   .meta({ description: 'Bytes its images may fill, or a size with its unit such as `2 TB`' });
 
 const notBoth = 'name password or passwordEnv, not both';

@@ -25,6 +25,8 @@ const longestMs = 15 * 60_000;
 const mostListeners = 200;
 /** Of the journal in one go. */
 const entriesAtOnce = 200;
+/** What listeners have not been told is read for about so long in one look; the others have their turn at the next one. */
+const readingMs = 5;
 
 interface Listener {
   readonly response: Response;
@@ -78,16 +80,15 @@ export function createStream(deps: StreamDeps): RequestHandler {
 
   /** Whether it has taken what it was sent. Lets go of those who have not for too long, or who listen for very long. */
   function isReady(listener: Listener, now: EpochMs): boolean {
-    if (now - listener.since >= longestMs) {
-      listener.response.end();
-      return false;
-    }
-    if (!listener.response.writableNeedDrain) {
+    const { response } = listener;
+    if (now - listener.since >= longestMs && !response.writableEnded) response.end();
+    // What has ended may have to be taken still, and must not be written to.
+    if (!response.writableEnded && !response.writableNeedDrain) {
       listener.blockedSince = null;
       return true;
     }
     listener.blockedSince ??= now;
-    if (now - listener.blockedSince >= patienceMs) listener.response.destroy();
+    if (now - listener.blockedSince >= patienceMs) response.destroy();
     return false;
   }
 
@@ -100,15 +101,32 @@ export function createStream(deps: StreamDeps): RequestHandler {
   /** How to read what somebody has not been told yet: who is equally far reads the same. Null: nothing is new to anybody. */
   function journal(): ((from: JournalPosition) => ReturnType<Ledger['journalAfter']>) | null {
     const read = new Map<string, ReturnType<Ledger['journalAfter']>>();
+    const began = performance.now();
+    const newest = orNull(() => ledger.journalPosition());
+    if (newest === null) return null;
+    return (from) => {
+      if (from.event >= newest.event && from.audit >= newest.audit) return [];
+      const key = positionText(from);
+      const known = read.get(key);
+      if (known !== undefined) return known;
+      if (read.size > 0 && performance.now() - began >= readingMs) return [];
+      const entries = orNull(() => ledger.journalAfter(from, entriesAtOnce)) ?? [];
+      read.set(key, entries);
+      return entries;
+    };
+  }
+
+  /** Where whoever comes goes on; one that was further than this ledger, which may be one that was restored, goes on from its end. */
+  function begin(lastEventId: string): JournalPosition {
+    const newest = ledger.journalPosition();
+    const asked = readPosition(lastEventId) ?? newest;
+    return { event: Math.min(asked.event, newest.event), audit: Math.min(asked.audit, newest.audit) };
+  }
+
+  /** Null: the ledger did not say, which is no reason for the service to end. */
+  function orNull<T>(step: () => T): T | null {
     try {
-      const newest = ledger.journalPosition();
-      return (from) => {
-        if (from.event >= newest.event && from.audit >= newest.audit) return [];
-        const key = positionText(from);
-        const entries = read.get(key) ?? ledger.journalAfter(from, entriesAtOnce);
-        read.set(key, entries);
-        return entries;
-      };
+      return step();
     } catch (error) {
       if (!(error instanceof LedgerError)) throw error;
       log.error('the journal could not be read', { code: error.code, detail: error.message });
@@ -121,6 +139,8 @@ export function createStream(deps: StreamDeps): RequestHandler {
     const end = entries.at(-1);
     if (end === undefined) return;
     listener.position = end.position;
+    // Behind those who had no turn.
+    if (listeners.delete(listener)) listeners.add(listener);
     send(listener, entries.map(({ entry, position }) => message(entry, position)).join(''), now);
   }
 
@@ -153,7 +173,7 @@ export function createStream(deps: StreamDeps): RequestHandler {
       response,
       since: now,
       shown: null,
-      position: readPosition(request.get('Last-Event-ID') ?? '') ?? ledger.journalPosition(),
+      position: begin(request.get('Last-Event-ID') ?? ''),
       sentAt: now,
       blockedSince: null,
     };

@@ -16,6 +16,8 @@ export interface PollerOptions {
   readonly pool: Pick<BackendPool, 'names' | 'observed'>;
   readonly ledger: Pick<HistoryLedger, 'addSamples'>;
   readonly sampleMs: number;
+  /** Whether a backend that answers is one of the fronts in truth: then it counts as silent. Absent: none is. */
+  readonly isFront?: (backend: string) => Promise<boolean>;
   readonly clock: Clock;
   readonly log: Logger;
   /** Silences in a row before an Orthanc counts as down in `states`; the pool counts for itself. Default 2. */
@@ -115,6 +117,10 @@ export function createPoller(options: PollerOptions): Poller {
         (signal) => one.orthanc.load({ signal, timeoutMs: limitMs }),
         stopping,
       );
+      if (one.isBackend && (await options.isFront?.(name)) === true) {
+        missed(name, one, at, 'it is one of the fronts, under another address');
+        return { orthanc: name, at, up: false, ...noReading };
+      }
       heard(name, one, at, reading);
       if (one.version === null) await learnVersion(name, one, at, limitMs - (performance.now() - began));
       return { orthanc: name, at, up: true, ...reading };

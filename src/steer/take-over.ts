@@ -35,6 +35,12 @@ export interface TakeOver {
 export function createTakeOver(deps: TakeOverDeps): TakeOver {
   const { log } = deps;
   let latest = deps.topology;
+
+  function follow({ backends }: Topology): void {
+    deps.clients.follow(backends);
+    deps.learning.follow(backends.map(({ name }) => name));
+  }
+
   return {
     get latest() {
       return latest;
@@ -43,10 +49,14 @@ export function createTakeOver(deps: TakeOverDeps): TakeOver {
       const changes = shortened(changesBetween(latest, next), latest, next);
       deps.generated?.follow();
       if (changes.length === 0) return;
-      deps.clients.follow(next.backends);
-      deps.learning.follow(next.backends.map(({ name }) => name));
-      deps.pool.configure(next.backends);
-      // Should the ledger have failed there, this is a change still when the file is looked at next.
+      try {
+        follow(next);
+        deps.pool.configure(next.backends);
+      } catch (error) {
+        // Else what is sent to one address would be asked for at another. It is a change still when this is called again.
+        follow(latest);
+        throw error;
+      }
       latest = next;
       deps.poller.follow(new Map([...deps.fronts, ...deps.clients.map]));
       deps.peers.follow(next.backends);

@@ -46,7 +46,7 @@ export function editTopology(text: string, edit: TopologyEdit): string {
   return whole;
 }
 
-/** The text without what stands there as a password (`password.default`); null: nobody can tell where those are. */
+/** The text without what stands there as a password (`password.default`, or by mistake `password` itself); null: nobody can tell where those are. */
 export function withoutPasswords(text: string): string | null {
   const document = parseDocument(text);
   if (document.errors.length > 0) return null;
@@ -55,12 +55,16 @@ export function withoutPasswords(text: string): string | null {
     const entries = document.get(list);
     if (!isSeq(entries)) continue;
     for (const entry of entries.items) {
-      const value = isMap(entry) ? entry.getIn(['password', 'default'], true) : null;
-      if (isScalar(value) && value.range) hidden.push([value.range[0], value.range[1]]);
+      const password = isMap(entry) ? entry.get('password', true) : null;
+      // Written as a text by itself it is a mistake, and a password all the same.
+      const value = isMap(password) ? password.get('default', true) : password;
+      if (isScalar(value) && value.value !== null && value.range)
+        hidden.push([value.range[0], value.range[1]]);
     }
   }
   let shown = text;
-  for (const [start, end] of hidden.toReversed()) shown = `${shown.slice(0, start)}'***'${shown.slice(end)}`;
+  for (const [start, end] of hidden.toSorted((a, b) => b[0] - a[0]))
+    shown = `${shown.slice(0, start)}'***'${shown.slice(end)}`;
   // A reference may carry one to where it was not looked for.
   const left = passwordsIn(parseDocument(shown).toJS());
   return left.some((password) => password !== '***') ? null : shown;
@@ -69,7 +73,7 @@ export function withoutPasswords(text: string): string | null {
 function passwordsIn(value: unknown): readonly unknown[] {
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([key, child]: [string, unknown]) =>
-    key === 'default' ? [child] : passwordsIn(child),
+    key === 'default' || (key === 'password' && typeof child !== 'object') ? [child] : passwordsIn(child),
   );
 }
 

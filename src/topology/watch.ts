@@ -31,13 +31,16 @@ export function watchTopology(options: TopologyWatchOptions): () => void {
   const timers = options.timers ?? realTimers;
   let known = options.since;
   let seen = known;
+  /** Why what the file says now could not be taken over; null: it could, or it has mistakes. */
+  let failure: string | null = null;
 
   function look(): void {
     const stamp = stampOf(file);
     const isSteady = stamp === seen;
     seen = stamp;
-    if (!isSteady || stamp === known) return;
+    if (!isSteady || (stamp === known && failure === null)) return;
     known = stamp;
+    if (stamp === null) failure = null;
     if (stamp === null) log.warn('the topology file is gone; what was read before stays', { file });
     else read();
   }
@@ -45,14 +48,20 @@ export function watchTopology(options: TopologyWatchOptions): () => void {
   function read(): void {
     try {
       options.onTopology(options.load());
+      failure = null;
     } catch (error) {
       if (!(error instanceof TopologyError)) {
-        log.error('the changed topology could not be taken over; what was read before stays', {
-          file,
-          detail: error instanceof Error ? error.message : String(error),
-        });
+        const detail = error instanceof Error ? error.message : String(error);
+        // Such as a full disk under the ledger, which the file knows nothing of: it is tried again at each look, and said once.
+        if (detail !== failure)
+          log.error('the changed topology could not be taken over; what was read before stays', {
+            file,
+            detail,
+          });
+        failure = detail;
         return;
       }
+      failure = null;
       for (const { line, path, message } of error.problems) {
         const where = [line === null ? '' : `line ${line}`, path].filter((part) => part !== '').join(', ');
         log.error(

@@ -117,16 +117,16 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
     const compare = (deliveries: readonly Delivery[], mayReplace: boolean): Promise<readonly Delivery[]> =>
       compareEnds(course, backend, deliveries, mayReplace);
 
+    // Not even asked about: who stands there may be the front itself, and would prove what it is to be told to remove.
+    if (misled !== null) {
+      course.trouble = { code: 'front-error', detail: misled };
+      return;
+    }
     const fresh = present.filter((d) => !d.askFirst);
     const asked = present.filter((d) => d.askFirst);
     // A study that was bound anew meanwhile must not be sent after: what arrives there now would be a stray.
     course.sent = [...(await compare(asked, true)), ...fresh].filter(stillBound(ledger));
     if (course.sent.length === 0) return;
-    if (misled !== null) {
-      course.sent = [];
-      course.trouble = { code: 'front-error', detail: misled };
-      return;
-    }
     const each = course.sent.map((d) => own.get(d.orthancId)?.bytes ?? d.bytes);
     course.sentBytes = each.reduce((sum, bytes) => sum + bytes, 0);
     const shipment = {

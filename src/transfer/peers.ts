@@ -12,6 +12,8 @@ export interface PeersOptions {
   readonly backends: readonly BackendConfig[];
   /** Time limit the peers get for one instance. */
   readonly timeoutSeconds: number;
+  /** The peers that a backend itself has. Absent: nobody asks. @throws OrthancError */
+  readonly peersOf?: (backend: BackendConfig) => Promise<ReadonlyMap<string, KnownPeer>>;
   readonly log: Logger;
   readonly timers?: Timers;
   /** Milliseconds that only grow. */
@@ -29,10 +31,12 @@ export interface PeerState {
 /** Keeps the peers of running fronts as the topology has its backends. */
 export interface Peers {
   /**
-   * Before a front is told to send: null when its peer of this name leads where the topology says; else why it does not and could not
-   * be put right. @throws OrthancError of a front that does not answer
+   * Before a front is told to send: null when its peer of this name leads where the topology says, and that is no front; else why
+   * nothing may be sent. @throws OrthancError of a front that does not answer
    */
   misled(front: string, backend: string): Promise<string | null>;
+  /** Whether a backend is one of the fronts under another address, as far as it lets anybody see. */
+  isFront(backend: string): Promise<boolean>;
   /** The topology has these backends now. Compares every front at once. */
   follow(backends: readonly BackendConfig[]): void;
   /** Compares every front; resolves when each has answered or was given up. Never rejects. */
@@ -47,6 +51,8 @@ export interface Peers {
 /** A front that was started anew has the peers of its configuration, which may be an old one; it is not up again in less than this. */
 const trustedMs = 500;
 const everyMs = 5_000;
+/** An address may come to mean another machine. */
+const strangerMs = 10_000;
 
 interface Comparison {
   readonly wishes: ReadonlyMap<string, NewPeer>;
@@ -63,6 +69,9 @@ interface Comparison {
  *
  * Passwords are not shown by an Orthanc. So what is put there is signed with a fingerprint of all settings, under a key that ends with
  * this process: after each start every peer of ours is written once, and a fingerprint that somebody copies tells nothing.
+ *
+ * By those fingerprints a front is known under whatever address it is reached. As a backend it would prove to itself what it is then
+ * told to remove: nothing is sent to a backend that has peers of ours.
  */
 export function createPeers(options: PeersOptions): Peers {
   const { fronts, timeoutSeconds, log } = options;
@@ -74,7 +83,12 @@ export function createPeers(options: PeersOptions): Peers {
   const done = new Map<string, Comparison>();
   const underWay = new Map<string, { wishes: ReadonlyMap<string, NewPeer>; ended: Promise<void> }>();
   const said = new Map<string, string>();
-  let wishes = wishesOf(options.backends);
+  /** What a backend was found to be, for this wish. */
+  const looks = new Map<string, { wish: NewPeer; at: number; written: number; isFront: Promise<boolean> }>();
+  /** Peers put on fronts so far. Whoever had none of them before may have one since. */
+  let written = 0;
+  let configs = options.backends;
+  let wishes = wishesOf(configs);
   let endTimer: (() => void) | null = null;
   let stopped = false;
 
@@ -122,6 +136,7 @@ export function createPeers(options: PeersOptions): Peers {
       if (fault === null) continue;
       const trouble = await attempt(book.put(name, wish));
       if (trouble === null) {
+        written++;
         log.info('peer of a front put right', { front: book.front, backend: name, was: fault.text });
       } else if (fault.misleads) {
         faults.set(
@@ -139,6 +154,26 @@ export function createPeers(options: PeersOptions): Peers {
       sayOnce(book.front, name, trouble);
     }
     done.set(book.front, { wishes: wanted, at, faults });
+  }
+
+  /** A backend that does not say what peers it has is believed to be none: it may well not let us ask. */
+  async function isFront(backend: string): Promise<boolean> {
+    const wish = wishes.get(backend);
+    const config = configs.find(({ name }) => name === backend);
+    if (wish === undefined || config === undefined || options.peersOf === undefined) return false;
+    const known = looks.get(backend);
+    const isFresh = known?.wish === wish && known.written === written && now() - known.at < strangerMs;
+    if (isFresh) return await known.isFront;
+    const ours = new Set([...wishes.values()].map(({ madeBy }) => madeBy));
+    const asked = options.peersOf(config).then(
+      (peers) => [...peers.values()].some(({ madeBy }) => madeBy !== null && ours.has(madeBy)),
+      (error: unknown) => {
+        if (error instanceof OrthancError) return false;
+        throw error;
+      },
+    );
+    looks.set(backend, { wish, at: now(), written, isFront: asked });
+    return await asked;
   }
 
   /** Again and again the same would fill the log. */
@@ -172,15 +207,22 @@ export function createPeers(options: PeersOptions): Peers {
     async misled(front, backend) {
       const last = done.get(front);
       if (last === undefined || last.wishes !== wishes || now() - last.at > trustedMs) await compare(front);
+      // A comparison breaks off when the topology changes under it: what was found by an earlier one says nothing about this.
+      while (done.get(front)?.wishes !== wishes && !stopped) await compare(front);
       const known = done.get(front);
-      if (known === undefined)
+      if (known === undefined || known.wishes !== wishes)
         throw new OrthancError(front, 'unreachable', `${front}: its peers are not known`);
       if (!known.wishes.has(backend)) return `${backend} is not in the topology any more`;
-      return known.faults.get(backend) ?? null;
+      const fault = known.faults.get(backend) ?? null;
+      if (fault !== null || !(await isFront(backend))) return fault;
+      return `${backend} is one of the fronts, under another address: nothing is sent there until the topology says another`;
     },
+    isFront,
     follow(backends) {
       const before = wishes;
+      configs = backends;
       wishes = wishesOf(backends);
+      for (const name of looks.keys()) if (!wishes.has(name)) looks.delete(name);
       for (const [name, { password }] of wishes) {
         const was = before.get(name);
         if (was !== undefined && was.password !== password) changed.add(name);
@@ -220,10 +262,16 @@ interface Fault {
 /** What is to be put right about a front's peer; null: nothing. `changed`: its password was, since the start. */
 function faultOf(peer: KnownPeer | undefined, wish: NewPeer, changed: boolean): Fault | null {
   if (peer === undefined) return { text: 'is missing', misleads: true };
-  if (peer.url !== wish.url) return { text: `leads to ${peer.url} instead of ${wish.url}`, misleads: true };
+  if (peer.url !== wish.url)
+    return { text: `leads to ${withoutUser(peer.url)} instead of ${withoutUser(wish.url)}`, misleads: true };
   if ((peer.username ?? '') !== wish.username) return { text: 'has another user', misleads: false };
   const isStale = isOurs(peer.madeBy) ? peer.madeBy !== wish.madeBy : changed;
   return isStale ? { text: 'has the settings of an earlier time', misleads: false } : null;
+}
+
+/** An operator may have written a user and password into it, and this text goes into logs. */
+function withoutUser(url: string): string {
+  return url.replace(/^([a-z]+:\/\/)[^/]*@/i, '$1…@');
 }
 
 function isOurs(madeBy: string | null): boolean {

@@ -9,6 +9,7 @@ import {
 } from '../../src/admin/observe-schemas.ts';
 import { pageOf } from '../../src/admin/schemas.ts';
 import { prior } from '../../src/backends/model/service.ts';
+import { LedgerError } from '../../src/ledger/ledger.ts';
 import { arrival, backendConfig } from '../backends/rig.ts';
 import { placing } from '../ledger/driving.ts';
 import { until } from '../support/wait.ts';
@@ -101,6 +102,13 @@ describe('the farm', () => {
       order: 'lpt',
       shadow: 'round-robin',
     });
+  });
+
+  test('says what a backend that came since the start may fill', async () => {
+    const rig = await observed();
+    rig.pool.configure([...rigTopology.backends, backendConfig('later', { disk: 5e12 })]);
+    const { backends } = await rig.get('/farm', farmAnswer);
+    expect(backends.at(-1)).toMatchObject({ name: 'later', diskLimitBytes: 5e12 });
   });
 });
 
@@ -267,6 +275,67 @@ describe('the stream', () => {
     await listening.got('farm', 1);
     for (let minute = 0; minute < 15; minute++) rig.time.advance(60_000);
     await until(() => listening.ended, { what: 'the end of the stream' });
+  });
+
+  test('a journal that cannot be read is passed over, and told when it can', async () => {
+    let fails = true;
+    const rig = await adminRig(true, ({ ledger }) => ({
+      topology,
+      ledger: {
+        ...ledger,
+        journalAfter: (...asked) => {
+          if (fails) throw new LedgerError('failed', 'disk I/O error');
+          return ledger.journalAfter(...asked);
+        },
+      },
+    }));
+    rig.ledger.received(arrival('1.2.3'), rig.time.clock());
+    const listening = await listen(rig);
+    await listening.got('farm', 1);
+    rig.ledger.addEvent('1.2.3', { at: rig.time.clock(), kind: 'note', text: 'one' });
+    rig.time.advance(1000);
+    fails = false;
+    rig.time.advance(1000);
+    expect((await listening.got<JournalAnswer>('journal', 1)).map(({ text }) => text)).toEqual(['one']);
+  });
+
+  test('many who are behind are told by and by: one look takes no longer than the hook can wait', async () => {
+    let reads = 0;
+    const rig = await adminRig(true, ({ ledger }) => ({
+      topology,
+      ledger: {
+        ...ledger,
+        journalAfter: (...asked) => {
+          reads++;
+          const began = performance.now();
+          while (performance.now() - began < 6);
+          return ledger.journalAfter(...asked);
+        },
+      },
+    }));
+    rig.ledger.received(arrival('1.2.3'), rig.time.clock());
+    for (let event = 1; event <= 500; event++)
+      rig.ledger.addEvent('1.2.3', { at: event, kind: 'note', text: `${event}` });
+    // Each has been told as many as one go has, and is at a place of its own.
+    const all = await Promise.all([1, 2, 3].map((position) => listen(rig, `${position}.0`)));
+    await Promise.all(all.map((one) => one.got('journal', 200)));
+    for (let turn = 1; turn <= 3; turn++) {
+      const before = reads;
+      rig.time.advance(1000);
+      expect(reads).toBe(before + 1);
+    }
+    // Nobody had a second turn before all had their first.
+    await Promise.all(all.map((one) => one.got('journal', 400)));
+  });
+
+  test('whoever was further than the ledger, which was restored, goes on from its end', async () => {
+    const rig = await observed();
+    rig.ledger.received(arrival('1.2.3'), rig.time.clock());
+    const listening = await listen(rig, '500.500');
+    await listening.got('farm', 1);
+    rig.ledger.addEvent('1.2.3', { at: rig.time.clock(), kind: 'note', text: 'one' });
+    rig.time.advance(1000);
+    expect((await listening.got<JournalAnswer>('journal', 1)).map(({ text }) => text)).toEqual(['one']);
   });
 
   test('is not for strangers', async () => {

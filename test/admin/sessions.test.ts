@@ -3,8 +3,9 @@ import { createServer } from 'node:http';
 import express from 'express';
 import { expect, onTestFinished, test } from 'vitest';
 import { type Accounts, createAccounts, sessionMs } from '../../src/admin/accounts.ts';
-import { createAttempts } from '../../src/admin/attempts.ts';
-import { createAuthenticate, createGuard } from '../../src/admin/guard.ts';
+import { createAttempts, mostFailures } from '../../src/admin/attempts.ts';
+import { createAuthenticate, createGuard, unguessable } from '../../src/admin/guard.ts';
+import { problemHandler } from '../../src/admin/problems.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { LedgerError } from '../../src/ledger/ledger.ts';
 import { silentLogger } from '../../src/log.ts';
@@ -20,12 +21,12 @@ interface Desk {
 }
 
 /** Accounts over a real ledger, at a time of the test's own. */
-async function desk(over: Partial<Ledger> = {}): Promise<Desk> {
+async function desk(over: Partial<Ledger> = {}, fileToken = 'token-of-the-file'): Promise<Desk> {
   const { ledger } = await newLedger();
   const self = { now: 1_800_000_000_000 };
   const accounts = createAccounts({
     ledger: { ...ledger, ...over },
-    fileToken: 'token-of-the-file',
+    fileToken,
     clock: () => self.now,
     log: silentLogger(),
   });
@@ -112,6 +113,7 @@ async function streaming(accounts: Accounts): Promise<string> {
   app.get('/', (_request, response) => {
     response.write('begun\n');
   });
+  app.use(problemHandler(silentLogger()));
   const server = createServer(app).listen(0, '127.0.0.1');
   onTestFinished(() => {
     server.closeAllConnections();
@@ -172,4 +174,23 @@ test('a stream that is open is a use: whoever only looks stays signed in', async
   expect(stream.broken).toBe(false);
   expect(rig.accounts.ofCookie(looking ?? '')?.name).toBe('admin');
   expect(rig.accounts.ofCookie(idle ?? '')).toBeNull();
+});
+
+test('wrong tokens from an address keep nobody out who has a token that cannot be guessed', async () => {
+  const long = 'x'.repeat(unguessable);
+  for (const [fileToken, status] of [
+    [long, 200],
+    [long.slice(1), 429],
+  ] as const) {
+    const { accounts } = await desk({}, fileToken);
+    const url = await streaming(accounts);
+    const ask = async (token: string): Promise<number> => {
+      const answer = await fetch(url, { headers: { authorization: `Bearer ${token}` } });
+      await answer.body?.cancel();
+      return answer.status;
+    };
+    for (let guess = 0; guess < mostFailures; guess++) expect(await ask('guess')).toBe(401);
+    expect(await ask('guess')).toBe(429);
+    expect(await ask(fileToken)).toBe(status);
+  }
 });

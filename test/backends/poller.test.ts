@@ -30,8 +30,10 @@ function pollerOf(
   r: Rig,
   orthancs: Readonly<Record<string, Pick<typeof answering, 'load' | 'system'>>>,
   sampleMs = 5_000,
+  isFront: (backend: string) => Promise<boolean> = () => Promise.resolve(false),
 ): Poller {
   return createPoller({
+    isFront,
     orthancs: new Map(Object.entries(orthancs)),
     pool: r.pool,
     ledger: r.ledger,
@@ -43,6 +45,22 @@ function pollerOf(
 }
 
 describe('the poller', () => {
+  test('a backend that is a front under another address never counts as up', async () => {
+    await using r = await rig([backendConfig('a'), backendConfig('alias')]);
+    const poller = pollerOf(r, { a: answering, alias: answering, front: answering }, 500, (backend) =>
+      Promise.resolve(backend === 'alias'),
+    );
+    await poller.pollAll();
+    r.time.advance(500);
+    await poller.pollAll();
+    expect(r.pool.status('a')?.health).toBe('up');
+    expect(r.pool.status('alias')).toMatchObject({
+      health: 'down',
+      healthReason: expect.stringContaining('one of the fronts'),
+    });
+    expect(poller.states().get('front')?.health).toBe('up');
+  });
+
   test('one that hangs delays nobody’s health, is asked once at a time, and counts as silent at its limit', async () => {
     await using r = await rig([backendConfig('a'), backendConfig('hung')]);
     let asked = 0;

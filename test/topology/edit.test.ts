@@ -118,3 +118,18 @@ test('a password that comes by a reference is not shown either', () => {
   const text = 'secret: &p { default: hidden }\nbackends:\n  - { name: a, password: *p }\n';
   expect(withoutPasswords(text) ?? '').not.toContain('hidden');
 });
+
+test('a password that was written where it is none is not shown either, whichever list comes first', () => {
+  const text = [
+    'backends:',
+    '  - { name: a, password: hunter2 }',
+    '  - { name: b, password: { env: B, default: opensesame } }',
+    'fronts:',
+    '  - name: front',
+    '    password: "letmein"  # to be changed',
+    '',
+  ].join('\n');
+  const shown = withoutPasswords(text) ?? '';
+  expect(shown).not.toMatch(/hunter2|opensesame|letmein/);
+  expect(shown).toBe(text.replace(/hunter2|opensesame|"letmein"/g, "'***'"));
+});

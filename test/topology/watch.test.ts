@@ -24,7 +24,7 @@ const variables = { SECRET: 'very-secret' };
 const parse = (routing: string, more?: string): Topology =>
   parseTopology('farm.yaml', text(routing, more), variables);
 
-async function watched() {
+async function watched(take: (topology: Topology) => void = () => undefined) {
   const folder = await tempDir('watch');
   onTestFinished(() => folder.remove());
   const file = join(folder.path, 'topology.yaml');
@@ -49,7 +49,10 @@ async function watched() {
     file,
     since: stampOf(file),
     load: () => loadTopology(file, variables),
-    onTopology: (topology) => seen.push(topology),
+    onTopology: (topology) => {
+      take(topology);
+      seen.push(topology);
+    },
     log,
     timers: time,
   });
@@ -138,4 +141,20 @@ test('a backend that comes or goes is one change, and taken over', () => {
   const expected = [{ path: 'backends.two', isLive: true }];
   expect(shortened(changesBetween(before, after), before, after)).toEqual(expected);
   expect(shortened(changesBetween(after, before), after, before)).toEqual(expected);
+});
+
+test('what could not be taken over is tried again at each look, and said once', async () => {
+  let full = true;
+  const { file, time, policies, lines } = await watched(() => {
+    if (full) throw new Error('no space');
+  });
+  writeFileSync(file, text('policy: fastest'));
+  time.advance(5_000);
+  expect(policies()).toEqual([]);
+  expect(lines).toEqual(['error the changed topology could not be taken over; what was read before stays']);
+  full = false;
+  time.advance(1_000);
+  expect(policies()).toEqual(['fastest']);
+  time.advance(10_000);
+  expect(policies()).toEqual(['fastest']);
 });

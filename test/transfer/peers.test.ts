@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { silentLogger } from '../../src/log.ts';
+import { OrthancError } from '../../src/orthanc/orthanc.ts';
 import { createPeerBook } from '../../src/orthanc/peer-book.ts';
 import { madeByKey, madeByUs } from '../../src/topology/peer.ts';
 import type { BackendConfig } from '../../src/topology/topology.ts';
@@ -148,4 +149,88 @@ test('a front that does not answer is an error of the front', async () => {
     });
     expect(peers.states('one')).toMatchObject([{ ok: false }]);
   });
+});
+
+test('a topology that changes while a front is compared is waited for: what was true before says nothing', async () => {
+  await put('one', { Url: one.url, Username: one.username, Password: 'orthanc' });
+  const book = createPeerBook({
+    name: 'front',
+    url: proxy.url,
+    username: 'orthanc',
+    password: 'orthanc',
+    requestTimeoutMs: 2_000,
+  });
+  let at = 0;
+  let onAsked: (() => void) | null = null;
+  const peers = createPeers({
+    fronts: new Map([
+      [
+        'front',
+        {
+          ...book,
+          async all() {
+            const found = await book.all();
+            onAsked?.();
+            onAsked = null;
+            return found;
+          },
+        },
+      ],
+    ]),
+    backends: [one],
+    timeoutSeconds: 77,
+    log: silentLogger(),
+    now: () => at,
+  });
+  try {
+    expect(await peers.misled('front', 'one')).toBeNull();
+    await proxy.set({ kind: 'respond', status: 403, only: ({ method }) => method === 'PUT' });
+    at += 600;
+    onAsked = () => peers.follow([{ ...one, url: 'http://user:hidden@moved:8042' }]);
+    const why = await peers.misled('front', 'one');
+    expect(why).toContain(`leads to ${one.url} instead of`);
+    expect(why).not.toContain('hidden');
+  } finally {
+    await peers.stop();
+    book.close();
+    await proxy.set({ kind: 'pass' });
+  }
+});
+
+test('a backend that is a front under another address is sent nothing: it would prove its own images to itself', async () => {
+  const access = { name: 'front', username: 'orthanc', password: 'orthanc', requestTimeoutMs: 2_000 };
+  const book = createPeerBook({ ...access, url: proxy.url });
+  const asBackend = createPeerBook({ ...access, name: 'alias', url: front.url });
+  let at = 0;
+  let asked = 0;
+  const peers = createPeers({
+    fronts: new Map([['front', book]]),
+    backends: [one, backendConfig('alias', { url: front.url })],
+    timeoutSeconds: 77,
+    peersOf: async ({ name }) => {
+      asked++;
+      if (name === 'one') throw new OrthancError('one', 'unauthorized', 'one: may not be asked');
+      return await asBackend.all();
+    },
+    log: silentLogger(),
+    now: () => at,
+  });
+  try {
+    expect(await peers.misled('front', 'alias')).toContain('is one of the fronts');
+    expect(await peers.misled('front', 'one')).toBeNull();
+    expect(await peers.misled('front', 'alias')).toContain('is one of the fronts');
+    expect(asked).toBe(2);
+    // It was asked before the fronts had a peer of ours, which says nothing.
+    await put('one', { Url: 'http://elsewhere:1' });
+    await peers.compareAll();
+    expect(await peers.isFront('alias')).toBe(true);
+    expect(asked).toBe(3);
+    at += 10_000;
+    expect(await peers.misled('front', 'alias')).toContain('is one of the fronts');
+    expect(asked).toBe(4);
+  } finally {
+    await peers.stop();
+    book.close();
+    asBackend.close();
+  }
 });
