@@ -13,6 +13,8 @@ export interface Line {
   readonly colour?: number;
   /** Its scale stands on the right side. */
   readonly right?: boolean;
+  /** Over where nothing is known the line goes on: there was nothing to measure. */
+  readonly bridged?: boolean;
 }
 
 export interface ChartProps {
@@ -228,7 +230,7 @@ function optionsFor(
           stroke: colourOf(line.colour ?? place, onDark),
           width: 1.75,
           points: { show: false },
-          spanGaps: false,
+          spanGaps: line.bridged === true,
         }),
       ),
     ],
