@@ -202,6 +202,10 @@ describe('a certificate of another name, by an authority of its own', () => {
     await copyFile(other.certificate, served.certificate);
     await until(() => farm.service.log().includes('does not fit the certificate'), { what: 'the complaint' });
     expect(await nameServed()).toBe('second');
+    // When it ends is a metric, so that nobody is surprised by it.
+    const { body } = await secure(farm, authority.certificate, '/metrics', { name });
+    const [, ends] = /^dde_certificate_expiry_timestamp_seconds\{file="[^"]+"\} (\d+)$/m.exec(body) ?? [];
+    expect(Number(ends)).toBeGreaterThan(Date.now() / 1000);
     await copyFile(other.key, served.key);
     await until(async () => (await nameServed()) === 'third', { what: 'the pair that fits' });
     expect(farm.service.pid).toBe(pid);

@@ -112,6 +112,17 @@ test('the service of a package is switched off by who brought it, and no other s
   expect(spawnSync('sh', ['-n'], { input: asRoot }).status).toBe(0);
 });
 
+test('Prometheus is there only with its promtool, and does not run as a service of the machine', async () => {
+  await using dir = await tempDir('setup');
+  const { machine, ranAsRoot } = await machineWith(dir.path, [...orthancAndDcmtk, 'prometheus'], {
+    brings: ['promtool'],
+    also: ['prometheus'],
+  });
+  await ensurePackages(machine);
+  expect(ranAsRoot()).toContain('--no-install-recommends prometheus ');
+  expect(ranAsRoot()).toContain('systemctl disable --now prometheus');
+});
+
 test('several are installed in one go, each service switched off', async () => {
   await using dir = await tempDir('setup');
   const { machine, ranAsRoot } = await machineWith(dir.path, [], {

@@ -82,8 +82,8 @@ export function collectLedger({
     'Studies that an evacuation under way has found on the backend and not moved yet.',
   );
 
-  const all = [
-    fileBytes,
+  const labelled = [fileBytes, decisions, sending, retrying, oldest, evacuating, evacuationLeft];
+  const single = [
     queueInstances,
     queueBytes,
     queueAge,
@@ -96,12 +96,6 @@ export function collectLedger({
     proven,
     removed,
     vanished,
-    decisions,
-    sending,
-    retrying,
-    oldest,
-    evacuating,
-    evacuationLeft,
   ];
 
   function read() {
@@ -115,11 +109,12 @@ export function collectLedger({
 
   return () => {
     const seen = read();
-    for (const metric of all) metric.reset();
+    for (const metric of [...labelled, ...single]) metric.reset();
     usable.set(seen === null ? 0 : 1);
     if (seen === null) {
-      // Figures nobody could read are left out: an old value, or 0, would look like an answer.
-      for (const metric of all) metric.remove();
+      // Figures nobody could read are left out: an old value, or 0, would look like an answer. A reset empties those with labels
+      // and sets the others to 0, which are not to be had without another word.
+      for (const metric of single) metric.remove();
       return;
     }
     const { queue, totals } = seen;

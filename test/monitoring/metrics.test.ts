@@ -1,0 +1,49 @@
+import { expect, test, vi } from 'vitest';
+import { LedgerError } from '../../src/ledger/ledger.ts';
+import { adminRig } from '../admin/rig.ts';
+
+test('an evacuation shows while it runs, and what it has still to move', async () => {
+  const admin = await adminRig();
+  const { status } = await admin.ask('POST', '/backends/orthanc1/evacuation');
+  expect(status).toBe(200);
+  admin.ledger.noteEvacuation('orthanc1', { studies: 40, waiting: null }, admin.time.clock());
+  const running = await admin.metrics();
+  expect(running).toMatch(/^dde_backend_evacuating\{backend="orthanc1"\} 1$/m);
+  expect(running).toMatch(/^dde_backend_evacuating\{backend="orthanc2"\} 0$/m);
+  expect(running).toMatch(/^dde_evacuation_remaining_studies\{backend="orthanc1"\} 40$/m);
+
+  await admin.ask('DELETE', '/backends/orthanc1/evacuation');
+  const over = await admin.metrics();
+  expect(over).toMatch(/^dde_backend_evacuating\{backend="orthanc1"\} 0$/m);
+  expect(over).not.toContain('dde_evacuation_remaining_studies{');
+});
+
+test('the breaker of a backend shows, and a limit of its disk only where there is one', async () => {
+  const admin = await adminRig();
+  const fail = (): unknown =>
+    admin.pool.transferFailed('orthanc1', 'send-failed', 'as this test wants it', admin.time.clock());
+  fail();
+  admin.time.advance(1_000);
+  fail();
+  const text = await admin.metrics();
+  expect(text).toMatch(/^dde_backend_breaker_state\{backend="orthanc1",state="open"\} 1$/m);
+  expect(text).toMatch(/^dde_backend_breaker_state\{backend="orthanc1",state="closed"\} 0$/m);
+  expect(text).toMatch(/^dde_backend_breaker_state\{backend="orthanc2",state="closed"\} 1$/m);
+  expect(text).not.toContain('dde_backend_disk_limit_bytes{');
+  // Nothing was learnt yet: no figure, rather than that of the prior.
+  expect(text).not.toContain('dde_backend_learnt_seconds_per_transfer{');
+});
+
+test('while the ledger gives no answer its figures are left out, and come back with it', async () => {
+  const admin = await adminRig();
+  expect(await admin.metrics()).toMatch(/^dde_queue_instances 0$/m);
+  const silent = vi.spyOn(admin.ledger, 'queue').mockImplementation(() => {
+    throw new LedgerError('full', 'no space');
+  });
+  const without = await admin.metrics();
+  expect(without).toMatch(/^dde_ledger_usable 0$/m);
+  expect(without).not.toMatch(/^dde_(queue|quarantined|instances)_\w+ \d/m);
+  expect(without).toMatch(/^dde_backend_up\{backend="orthanc1"\} 1$/m);
+  silent.mockRestore();
+  expect(await admin.metrics()).toMatch(/^dde_queue_instances 0$/m);
+});
