@@ -72,7 +72,11 @@ export function BackendCharts({
 }: { series: Series; names: readonly string[] } & Shared) {
   const [load, setLoad] = useState<Load>('latencyMs');
   const lines = (field: keyof OrthancSeries) =>
-    names.map((name) => ({ label: name, values: series.orthancs[name]?.[field] ?? [] }));
+    names.map((name) => ({
+      label: name,
+      values: series.orthancs[name]?.[field] ?? [],
+      bridged: field === 'transferSeconds',
+    }));
   const [title, format] = loads[load];
   return (
     <div class="charts">

@@ -13,6 +13,8 @@ export interface Line {
   readonly colour?: number;
   /** Its scale stands on the right side. */
   readonly right?: boolean;
+  /** Over where nothing is known the line goes on: there was nothing to measure. */
+  readonly bridged?: boolean;
 }
 
 export interface ChartProps {
@@ -77,22 +79,27 @@ export function Chart(props: ChartProps) {
   useEffect(() => {
     const place = box.current;
     if (place === null) return undefined;
-    const made = new uPlot(
-      optionsFor(latest, place.clientWidth, onDark, (at) => {
-        index.value = at;
-      }),
-      dataOf(latest.current),
-      place,
-    );
-    plot.current = made;
+    let made: uPlot | null = null;
     const observer = new ResizeObserver(([entry]) => {
       const width = Math.floor(entry?.contentRect.width ?? 0);
-      if (width > 0 && width !== made.width) made.setSize({ width, height: made.height });
+      if (made !== null && width > 0 && width !== made.width) made.setSize({ width, height: made.height });
     });
-    observer.observe(place);
+    // Each in a turn of its own: eight charts at once would keep a click waiting.
+    const turn = setTimeout(() => {
+      made = new uPlot(
+        optionsFor(latest, place.clientWidth, onDark, (at) => {
+          index.value = at;
+        }),
+        dataOf(latest.current),
+        place,
+      );
+      plot.current = made;
+      observer.observe(place);
+    });
     return () => {
+      clearTimeout(turn);
       observer.disconnect();
-      made.destroy();
+      made?.destroy();
       plot.current = null;
     };
   }, [shape, onDark, props.logarithmic]);
@@ -228,7 +235,7 @@ function optionsFor(
           stroke: colourOf(line.colour ?? place, onDark),
           width: 1.75,
           points: { show: false },
-          spanGaps: false,
+          spanGaps: line.bridged === true,
         }),
       ),
     ],
