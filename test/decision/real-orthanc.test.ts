@@ -100,7 +100,8 @@ describe('decisions about real Orthancs', () => {
     expect(f.placed.get(study.studyUid)).toBe('orthanc2');
     expect(f.ledger.decisions(study.studyUid)[0]).toMatchObject({
       kind: 'followed',
-      reason: 'holds 3 instances of this study already',
+      // Under load the other one may be late, and then that is said as well.
+      reason: expect.stringContaining('holds 3 instances of this study already'),
     });
     for (const uid of ['1.2.901', '1.2.902', '1.2.903', '1.2.904']) f.announce(uid);
     await until(() => f.placed.size === 5, { what: 'four more placements' });

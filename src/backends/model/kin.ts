@@ -13,7 +13,8 @@ export interface Kin {
   readonly o: Figure;
   readonly s: Figure;
   readonly c: Figure;
-  readonly logEfficiency: Figure;
+  /** ln g of all of them; null: one stands out, and each is taken for itself. */
+  readonly logEfficiency: number | null;
 }
 
 /** Of a logarithm: the middle of the farm, and the variance of what truly differs. */
@@ -29,8 +30,12 @@ interface Figure {
 const misfit = 0.2;
 /** Backends differ by so much at least, as a variance: not even those of one purchase are the same. */
 const leastDifference = 0.05 ** 2;
-/** Variance of a short-term efficiency that is chance: it is made of the few transfers of the last seconds. */
-const efficiencyNoise = 0.06;
+/**
+ * Short-term efficiencies whose logarithms are all within this of their mean are equal: they are made of the few transfers of the last
+ * seconds, and one by chance looks twice as good as another. Drawing each towards the others by what is known of that
+ * noise was tried: where some are truly slow for a while they are believed less, and the slowest studies end later by a tenth.
+ */
+const standsOut = 0.8;
 
 /** What these backends have in common; null: nothing was measured of any of them. */
 export function kinOf(models: readonly ServiceModel[], now: EpochMs): Kin | null {
@@ -49,11 +54,7 @@ export function kinOf(models: readonly ServiceModel[], now: EpochMs): Kin | null
     o: ofParameter('secondsPerInstance', 0),
     s: ofParameter('secondsPerByte', 2),
     c: ofParameter('secondsPerTransfer', 5),
-    logEfficiency: figureOf(
-      measured.map((model) => logEfficiencyAt(model, now)),
-      measured.map(() => efficiencyNoise),
-      0,
-    ),
+    logEfficiency: togetherIn(measured.map((model) => logEfficiencyAt(model, now))),
   };
 }
 
@@ -124,13 +125,14 @@ export function likeKin(model: ServiceModel, kin: Kin | null): Seconds {
   };
 }
 
-/** g, drawn towards its kin's in the same way; 1 while it is near 1. */
+/** g: that of all its kin while none of them stands out; 1 while it is near 1. */
 export function efficiencyLikeKin(model: ServiceModel, kin: Kin | null, now: EpochMs): number {
-  const own = logEfficiencyAt(model, now);
-  if (kin === null) return Math.exp(nearOne(own));
-  const { middle, variance } = kin.logEfficiency;
-  const towards = ((own - middle) * efficiencyNoise) / (variance + efficiencyNoise);
-  return Math.exp(nearOne(own - limited(towards, Math.sqrt(efficiencyNoise))));
+  return Math.exp(nearOne(kin?.logEfficiency ?? logEfficiencyAt(model, now)));
+}
+
+function togetherIn(logs: readonly number[]): number | null {
+  const middle = logs.reduce((sum, one) => sum + one, 0) / logs.length;
+  return logs.every((one) => Math.abs(one - middle) < standsOut) ? middle : null;
 }
 
 function limited(value: number, most: number): number {
