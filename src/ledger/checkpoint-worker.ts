@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
-import { parentPort, workerData } from 'node:worker_threads';
 import BetterSqlite3 from 'better-sqlite3';
+import { workerOnFile } from '../worker-file.ts';
 import type { WorkerAnswer, WorkerRequest, WorkerTask } from './checkpointer.ts';
 import { framesInLog, openDatabase } from './connection.ts';
 import { toLedgerError } from './errors.ts';
@@ -8,14 +8,7 @@ import { LedgerError } from './ledger.ts';
 import { backupMark } from './recovery-inspect.ts';
 
 /** The checkpointer's thread: one connection for checkpoints, and what takes long, in steps between which those go on. */
-const port = parentPort;
-if (port === null) throw new Error('this file runs as a worker thread');
-
-const data: unknown = workerData;
-if (typeof data !== 'object' || data === null || !('file' in data) || typeof data.file !== 'string') {
-  throw new Error('the worker was not told the file');
-}
-const { file } = data;
+const { port, file } = workerOnFile();
 const db = openDatabase(file);
 db.pragma('cache_size = -256');
 
@@ -87,7 +80,7 @@ async function check(): Promise<string | null> {
 }
 
 function say(answer: WorkerAnswer): void {
-  port?.postMessage(answer);
+  port.postMessage(answer);
 }
 
 async function work(request: WorkerTask): Promise<void> {

@@ -11,6 +11,7 @@ import {
   type SyntheticStudy,
   withOtherContent,
 } from '../support/synthetic.ts';
+import { uploadInstance } from '../support/upload.ts';
 import { until } from '../support/wait.ts';
 import { isNarrow, type Ran, runDde, typeDde } from './dde.ts';
 
@@ -29,26 +30,10 @@ async function asJson<T>(schema: z.ZodType<T>, ...args: string[]): Promise<T> {
   return schema.parse(JSON.parse(ran.out));
 }
 
-/** Sends it as a modality would: again, while the front says "not now", as it does for a moment after the first of two of a kind. */
-async function upload({ file }: SyntheticInstance): Promise<void> {
-  await until(
-    async () => {
-      const answer = await farm.service.request('/api/v1/instances', {
-        method: 'POST',
-        headers: { 'content-type': 'application/dicom' },
-        body: new Uint8Array(file),
-      });
-      if (!answer.ok) throw new Error(await answer.text());
-      return true;
-    },
-    { what: 'the front to take the image', intervalMs: 200 },
-  );
-}
-
 /** A study of so many instances, delivered and gone from the front. */
 async function delivered(seed: string, instances: number): Promise<SyntheticStudy> {
   const study = makeStudy({ seed, instances });
-  for (const instance of study.instances) await upload(instance);
+  for (const instance of study.instances) await uploadInstance(farm.service, instance);
   await frontsEmpty(farm);
   return study;
 }
@@ -58,7 +43,7 @@ async function inConflict(study: SyntheticStudy): Promise<SyntheticInstance> {
   const [first] = study.instances;
   if (first === undefined) throw new Error('a study has an instance');
   const other = withOtherContent(first);
-  await upload(other);
+  await uploadInstance(farm.service, other);
   await until(async () => (await asJson(pageOf(quarantineAnswer), 'quarantine')).items.length === 1, {
     what: 'the instance to be in quarantine',
     timeoutMs: 30_000,

@@ -8,7 +8,8 @@ import { pageOf, studyAnswer } from '../../src/admin/schemas.ts';
 import { quoted } from '../../src/cli/completion/bash.ts';
 import { isNarrow, root, runDde } from '../cli/dde.ts';
 import { type Farm, frontsEmpty, startFarm } from '../support/farm.ts';
-import { makeStudy, type SyntheticInstance, withOtherContent, writeInstances } from '../support/synthetic.ts';
+import { makeStudy, withOtherContent, writeInstances } from '../support/synthetic.ts';
+import { uploadInstance } from '../support/upload.ts';
 import { until } from '../support/wait.ts';
 
 /** What stands in the documents to be typed is typed here, on a real farm; only names, ports and paths are this farm's. */
@@ -26,7 +27,7 @@ beforeAll(async () => {
   });
   // So that the examples, which name one backend or the other, find what they speak of.
   await ask('PATCH', '/backends/orthanc2', { state: 'drain' });
-  for (const instance of study.instances) await upload(instance);
+  for (const instance of study.instances) await uploadInstance(farm.service, instance);
   await frontsEmpty(farm);
   await ask('PATCH', '/backends/orthanc2', { state: 'ready' });
   await writeFile(join(farm.home, 'a.dcm'), makeStudy({ seed: 'a', instances: 1 }).instances[0]?.file ?? '');
@@ -42,22 +43,6 @@ async function ask(method: string, path: string, body?: unknown): Promise<unknow
   });
   expect(answer.ok, `${method} ${path}: ${answer.status}`).toBe(true);
   return answer.json();
-}
-
-/** Again, while the front says "not now", as it does for a moment after the first of two of a kind. */
-async function upload({ file }: SyntheticInstance): Promise<void> {
-  await until(
-    async () => {
-      const answer = await farm.service.request('/api/v1/instances', {
-        method: 'POST',
-        headers: { 'content-type': 'application/dicom' },
-        body: new Uint8Array(file),
-      });
-      if (!answer.ok) throw new Error(await answer.text());
-      return true;
-    },
-    { what: 'the front to take the image', intervalMs: 100 },
-  );
 }
 
 const read = (path: string): Promise<string> => readFile(join(root, path), 'utf8');
@@ -92,7 +77,7 @@ async function quarantined(index: number): Promise<string> {
   const instance = study.instances[index];
   if (instance === undefined) throw new Error('the study is too small');
   const other = withOtherContent(instance);
-  await upload(other);
+  await uploadInstance(farm.service, other);
   return until(async () => (await inQuarantine()).find((id) => id === other.orthancId) ?? null, {
     what: 'the image to be in quarantine',
     intervalMs: 100,

@@ -1,24 +1,17 @@
-import { parentPort, workerData } from 'node:worker_threads';
 import { stepBack } from '../../background.ts';
 import { LedgerError } from '../../ledger/ledger.ts';
 import { openSeries, type SeriesSource } from '../../ledger/series.ts';
+import { workerOnFile } from '../../worker-file.ts';
 import type { SeriesReply, SeriesRequest } from './reader.ts';
 import { seriesText } from './text.ts';
 
 /** The thread that reads series: with a connection of its own, which only reads. */
-const port = parentPort;
-if (port === null) throw new Error('this file runs as a worker thread');
-
-const data: unknown = workerData;
-if (typeof data !== 'object' || data === null || !('file' in data) || typeof data.file !== 'string') {
-  throw new Error('the worker was not told the file');
-}
-const { file } = data;
+const { port, file } = workerOnFile();
 let source: SeriesSource | null = null;
 stepBack();
 
 function reply(answer: SeriesReply, given: ArrayBuffer[] = []): void {
-  port?.postMessage(answer, given);
+  port.postMessage(answer, given);
 }
 
 port.on('message', ({ id, query, format }: SeriesRequest) => {

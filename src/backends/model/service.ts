@@ -67,11 +67,11 @@ const forgetting = 0.998;
  */
 const fullWeightSeconds = 1;
 /**
- * Of what is not known at all small ones teach more: a backend that is sent nothing else would be taken for what the prior says for
- * minutes. They are off by about this variance, in units of a sample's, however many there are; so down to it, and no
- * further. Believing them at once was rejected: where speeds change the slowest studies ended later by a quarter.
+ * Of what is not known at all small ones teach more, up to this weight: a backend that is sent nothing else would be taken for what the
+ * prior says for minutes. Believing them at once was rejected: where speeds change the slowest studies ended later by a quarter.
  */
 const smallWeight = 0.1;
+/** However many they are, small ones are off by about this variance, in units of a sample's: down to it they teach more, and no further. */
 const misfit = 3;
 /** However much was learnt, so much is not known: rounding must not make it nothing. */
 const leastKnown = 1e-6;
