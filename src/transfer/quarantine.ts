@@ -3,11 +3,14 @@ import type { Logger } from '../log.ts';
 import { type Orthanc, OrthancError } from '../orthanc/orthanc.ts';
 import type { Clock } from '../study.ts';
 import { type QuarantineDesk, QuarantineError } from './failover.ts';
+import type { Peers } from './peers.ts';
 
 export interface QuarantineDeps {
   readonly ledger: Ledger;
   readonly fronts: ReadonlyMap<string, Orthanc>;
   readonly backends: ReadonlyMap<string, Orthanc>;
+  /** Whether a front's peer leads to the backend it is named after, and that is no front; without it that is taken for granted. */
+  readonly peers?: Pick<Peers, 'misled'>;
   readonly transferTimeout: { readonly baseMs: number; readonly bytesPerSecond: number };
   readonly clock: Clock;
   readonly log: Logger;
@@ -83,6 +86,9 @@ export function createQuarantineDesk(deps: QuarantineDeps): QuarantineDesk & {
     });
     if (own === null) throw new QuarantineError('front-failed', `${held.front} does not hold it any more.`);
     try {
+      // Before it is asked what it has: the front itself, under a backend's name, would say yes to all of it.
+      const misled = (await deps.peers?.misled(held.front, backend.name)) ?? null;
+      if (misled !== null) throw new QuarantineError('not-delivered', `Not delivered: ${misled}.`);
       const there = await backend.md5(orthancId);
       const whole = there !== null && (await isWhole(backend, orthancId));
       if (there === own && whole) return own;
