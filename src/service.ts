@@ -281,7 +281,18 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       onRebound,
     });
     undo.push(() => failover.stop());
-    const healer = createHealer({ ledger, pool, fronts, backends, transferTimeout, clock, random, log });
+    const isFront = (backend: string): Promise<boolean> => peers.isFront(backend);
+    const healer = createHealer({
+      ledger,
+      pool,
+      fronts,
+      backends,
+      isFront,
+      transferTimeout,
+      clock,
+      random,
+      log,
+    });
     undo.push(() => healer.stop());
     const evacuator = createEvacuator({
       ledger,
@@ -298,6 +309,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       ledger,
       fronts,
       backends,
+      peers,
       transferTimeout,
       clock,
       log,
@@ -319,6 +331,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       ledger,
       fronts,
       backends,
+      isFront,
       onDoubt: () => lanes.wakeAll(),
       settleMs: topology.routing.settleMs,
       clock,

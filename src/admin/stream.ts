@@ -168,6 +168,8 @@ export function createStream(deps: StreamDeps): RequestHandler {
         { retryAfterSeconds: 10 },
       );
     }
+    // Who is gone before it was let in would never be heard to go.
+    if (request.socket.destroyed) return;
     const now = clock();
     const listener: Listener = {
       response,

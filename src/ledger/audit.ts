@@ -10,14 +10,20 @@ export const auditSql = {
     ORDER BY at DESC, id DESC LIMIT @limit`,
 } as const;
 
+/** Adds an entry to the audit trail; for parts that do so in the transaction of what the entry is about. */
+export function auditAdder(connection: Connection): (entry: AuditEntry) => void {
+  const add = connection.prepare(auditSql.addAudit);
+  return (entry) => void add.run({ ...entry });
+}
+
 /** The part that remembers what people did. */
 export function createAudit(connection: Connection): Pick<FailoverLedger, 'audit' | 'auditTrail'> {
-  const add = connection.prepare(auditSql.addAudit);
+  const add = auditAdder(connection);
   const trail = connection.prepare<AuditEntry & { readonly id: number }>(auditSql.auditTrail);
 
   return {
     audit(entry) {
-      connection.write(() => add.run({ ...entry }));
+      connection.write(() => add(entry));
     },
     auditTrail: ({ limit, cursor }) =>
       connection.read(() => {

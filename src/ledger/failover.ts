@@ -1,5 +1,6 @@
 import type { Assignment, BoundStudy, EpochMs, FormerState } from '../study.ts';
 import { type AssignmentRow, toAssignment } from './assignments.ts';
+import { auditAdder } from './audit.ts';
 import { createBindings } from './bindings.ts';
 import type { Connection } from './connection.ts';
 import { type FailoverLedger, LedgerError } from './ledger.ts';
@@ -87,6 +88,7 @@ export function createFailoverPart(connection: Connection): Part {
   const refusedThere = connection.prepare<{ instance: number }>(failoverSql.refusedThere);
   const endAll = connection.prepare(failoverSql.endAll);
   const quarantine = connection.prepare(failoverSql.quarantine);
+  const addEntry = auditAdder(connection);
   const bindings = createBindings(connection);
 
   function idOf(studyUid: string): number {
@@ -113,7 +115,7 @@ export function createFailoverPart(connection: Connection): Part {
       connection.read(() => unfinishedOn.get({ backend }) ?? { studies: 0, quarantined: 0 }),
     refusedStudies: () => connection.read(() => refusedStudies.all().map(toBound)),
 
-    rebind: ({ expectedEpoch, clean, ...decision }): Assignment | null =>
+    rebind: ({ expectedEpoch, clean, ...decision }, entryOf): Assignment | null =>
       connection.write(() => {
         const { studyUid, copy, backend, at } = decision;
         if (backend === null)
@@ -141,7 +143,7 @@ export function createFailoverPart(connection: Connection): Part {
           const reason = 'not looked at yet';
           addFormer.run({ study, copy, backend: current.backend, state: 'waiting', since: at, reason });
         }
-        return bindings.bind(study, {
+        const made = bindings.bind(study, {
           studyUid,
           copy,
           epoch,
@@ -151,6 +153,8 @@ export function createFailoverPart(connection: Connection): Part {
           clean: clean ?? false,
           askFirst: clean !== true,
         });
+        if (entryOf !== undefined) addEntry(entryOf(made));
+        return made;
       }),
 
     adopt: (studyUid, backend, now) =>

@@ -258,8 +258,11 @@ export interface FailoverLedger {
    *
    * Null, and nothing changed: the epoch is another, the backend is the current one already, has another copy, or is just
    * being asked to delete its former copy.
+   *
+   * @param entryOf what the audit trail says about it, when a person asked for it: in the same transaction, so that neither is ever there
+   *   without the other
    */
-  rebind(request: RebindRequest): Assignment | null;
+  rebind(request: RebindRequest, entryOf?: (made: Assignment) => AuditEntry): Assignment | null;
   /** Notes a study that no front ever saw, found on `backend`: an assignment of epoch 1 to it, so that it can be bound anew. Idempotent; a study with a current assignment is left alone. */
   adopt(studyUid: string, backend: string, now: EpochMs): Assignment;
   /** A backend has something of the study, and is not where it is bound: noted as a former copy. Idempotent. */
@@ -339,15 +342,26 @@ export interface DoubtLedger {
 /** What a person decides about instances in quarantine, and about those that vanished. */
 export interface QuarantineLedger {
   quarantinedInstance(front: string, orthancId: string): QuarantinedInstance | null;
-  /** Back into the queue: `held`, with deliveries that ask first. False: it is not in quarantine. Without `orthancId` every one of the study. */
-  requeue(studyUid: string, orthancId: string | null, now: EpochMs): number;
+  /**
+   * Back into the queue: `held`, with deliveries that ask first. Without `orthancId` every one of the study. Returns how many; 0: none is
+   * in quarantine, and nothing happened. `entryOf` as for `rebind`.
+   */
+  requeue(
+    studyUid: string,
+    orthancId: string | null,
+    now: EpochMs,
+    entryOf?: (requeued: number) => AuditEntry,
+  ): number;
   /**
    * It was delivered to a backend a person named, with this MD5, outside the study's assignment: kept as a receipt of its own
    * (copy -1). It stays `quarantined` until `letGo`.
    */
   released(front: string, orthancId: string, proof: { backend: string; md5: string }, now: EpochMs): void;
-  /** A person gave it up: kept as an event with its size and reason. It stays as it is until `letGo`. Also for `vanished` ones. */
-  discarded(front: string, orthancId: string, who: string, now: EpochMs): void;
+  /**
+   * The person of the entry gave it up: kept as an event with its size and reason, and in the audit trail, in one transaction. It stays
+   * as it is until `letGo`. Also for `vanished` ones. False, and nothing kept: it was given up before, or is neither.
+   */
+  discarded(front: string, orthancId: string, entry: AuditEntry): boolean;
   /** It is gone from the front, after `released` or `discarded`: `removed`, and counted apart from those proven when discarded. Nothing happens without either. */
   letGo(front: string, orthancId: string, now: EpochMs): boolean;
 }

@@ -1,4 +1,5 @@
 import { released } from './assignments.ts';
+import { auditAdder } from './audit.ts';
 import type { Connection } from './connection.ts';
 import type { QuarantinedInstance, QuarantineLedger } from './ledger.ts';
 
@@ -54,18 +55,20 @@ export function createQuarantine(connection: Connection): QuarantineLedger {
     state: string;
   }>(sql.instanceOf);
   const addNote = connection.prepare(sql.addNote);
+  const addEntry = auditAdder(connection);
   const letGo = connection.prepare(sql.letGo);
 
   return {
     quarantinedInstance: (front, orthancId) => connection.read(() => one.get({ front, orthancId }) ?? null),
 
-    requeue: (studyUid, orthancId, now) =>
+    requeue: (studyUid, orthancId, now, entryOf) =>
       connection.write(() => {
         const rows = requeue.all({ studyUid, orthancId, now });
         for (const { id } of rows) {
           forgetRefusals.run(id);
           queueRequeued.run(id);
         }
+        if (rows.length > 0 && entryOf !== undefined) addEntry(entryOf(rows.length));
         return rows.length;
       }),
 
@@ -79,16 +82,18 @@ export function createQuarantine(connection: Connection): QuarantineLedger {
       });
     },
 
-    discarded(front, orthancId, who, now) {
+    discarded: (front, orthancId, entry) =>
       connection.write(() => {
         const marked = markDiscarded.get({ front, orthancId });
         const row = marked === undefined ? undefined : instanceOf.get(marked.id);
-        if (row === undefined) return;
+        if (row === undefined) return false;
+        const { at, who } = entry;
         const why = row.state === 'vanished' ? 'vanished from the front' : `in quarantine as ${row.code}`;
         const text = `${orthancId}: given up by ${who} (${row.bytes} bytes, ${why})`;
-        addNote.run({ study: row.study, at: now, kind: 'discarded', text });
-      });
-    },
+        addNote.run({ study: row.study, at, kind: 'discarded', text });
+        addEntry(entry);
+        return true;
+      }),
 
     letGo: (front, orthancId, now) =>
       connection.write(() => letGo.run({ front, orthancId, now }).changes > 0),

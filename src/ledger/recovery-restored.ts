@@ -1,5 +1,7 @@
 import { existsSync, renameSync } from 'node:fs';
+import { basename } from 'node:path';
 import BetterSqlite3 from 'better-sqlite3';
+import { auditSql } from './audit.ts';
 
 /**
  * Statements on what every version of the ledger has: a copy may be older than this release, and this comes before it is
@@ -46,6 +48,8 @@ export const restoredSql = {
   /** Whoever signed out since would be signed in again. */
   hasSessions: `SELECT 1 FROM sqlite_schema WHERE name = 'sessions'`,
   endSessions: `DELETE FROM sessions`,
+  validTokens: `SELECT name FROM tokens WHERE revoked_at IS NULL ORDER BY name`,
+  hasAudit: `SELECT 1 FROM sqlite_schema WHERE name = 'audit'`,
   drop: `DROP TABLE forgotten`,
 } as const;
 
@@ -54,6 +58,9 @@ export const restoredSql = {
  * nothing of: what waited on a front then may have been delivered and removed long ago. Taken literally, each such instance
  * would be reported as deleted by somebody without a receipt. To call it removed would be a receipt that nobody gave. So the
  * ledger forgets it, and says so on the study: what a front still holds is taken up from there like anything new.
+ *
+ * Tokens that were revoked since are valid again, which the copy cannot know; to revoke all of them instead would lock out every program
+ * in the hour in which it is needed. So the audit trail says which are valid, in the same transaction, and the service says it too.
  *
  * Without the write-ahead log: the mark then stands in the file exactly until all of this has happened, so that a log found
  * beside a marked file is known to be another ledger's. Replaying that one would ruin this one; it is moved aside.
@@ -78,10 +85,35 @@ export function takeUpRestored(file: string, stamp: string, now: number): void {
       db.exec(restoredSql.countTotals);
       if (has(restoredSql.hasClean)) db.exec(restoredSql.notClean);
       if (has(restoredSql.hasSessions)) db.exec(restoredSql.endSessions);
+      // Tokens came together with sessions.
+      const names = has(restoredSql.hasSessions)
+        ? db.prepare<[], { name: string }>(restoredSql.validTokens).all()
+        : [];
+      if (has(restoredSql.hasAudit)) {
+        db.prepare(auditSql.addAudit).run({
+          at: now,
+          who: 'service',
+          action: 'ledger-restored',
+          target: basename(file),
+          detail: restoredNotice(names.map(({ name }) => name)),
+        });
+      }
       db.exec(restoredSql.drop);
       db.pragma('application_id = 0');
     }).exclusive();
   } finally {
     db.close();
   }
+}
+
+/** So many names stand in a sentence that people are to read. */
+const mostNames = 20;
+
+/** What whoever put it back has to know. */
+export function restoredNotice(validTokens: readonly string[]): string {
+  const begin = 'The ledger was put back from a backup: everybody has to sign in anew';
+  if (validTokens.length === 0) return `${begin}.`;
+  const names = validTokens.slice(0, mostNames).join(', ');
+  const more = validTokens.length > mostNames ? ` and ${validTokens.length - mostNames} more` : '';
+  return `${begin}, and tokens are as they were when it was made, those that were revoked since are valid again. Valid are: ${names}${more}. Revoke what must not be ("dde tokens revoke NAME").`;
 }

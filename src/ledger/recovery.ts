@@ -6,6 +6,7 @@ import { type Ledger, LedgerError } from './ledger.ts';
 import { type LedgerOptions, openLedger } from './open.ts';
 import { glanceAt } from './recovery-inspect.ts';
 import { forgetMark, type Mark, markDamaged, readMark } from './recovery-mark.ts';
+import { restoredNotice } from './recovery-restored.ts';
 import { salvage } from './recovery-salvage.ts';
 
 export interface Recovered {
@@ -28,8 +29,14 @@ export function openOrBeginAnew(
   const known = readMark(file, options.now);
   if (known !== null) return beginAnew(file, known, options);
   try {
-    const isThere = glanceAt(file).file === 'ledger';
+    const glance = glanceAt(file);
+    const isThere = glance.file === 'ledger';
     const ledger = openLedger(file, options);
+    if (glance.restored) {
+      // Its entry in the audit trail was made with what was done to it.
+      const valid = ledger.tokens().filter((token) => token.revokedAt === null);
+      return { ledger, notice: restoredNotice(valid.map(({ name }) => name)) };
+    }
     const notice =
       isThere || !options.usedBefore
         ? null

@@ -264,13 +264,18 @@ export function createFailover(deps: FailoverDeps): Failover {
         );
       }
       const reason = `${who} bound it anew, away from ${current.backend}`;
-      const assignment = rebindByHand(deps, { current, backend, reason, now: at });
-      ledger.audit({
-        at,
-        who,
-        action: 'rebind',
-        target: studyUid,
-        detail: `from ${current.backend} to ${assignment.backend}, epoch ${assignment.epoch}`,
+      const assignment = rebindByHand(deps, {
+        current,
+        backend,
+        reason,
+        now: at,
+        entryOf: (made) => ({
+          at,
+          who,
+          action: 'rebind',
+          target: studyUid,
+          detail: `from ${current.backend} to ${made.backend}, epoch ${made.epoch}`,
+        }),
       });
       told(assignment, current.backend, reason);
       return assignment;

@@ -13,6 +13,8 @@ export interface HealOneDeps {
   readonly transferTimeout: { readonly baseMs: number; readonly bytesPerSecond: number };
   readonly clock: Clock;
   readonly log: Logger;
+  /** Whether a backend is one of the fronts in truth, under another address. Absent: none is. */
+  readonly isFront?: (backend: string) => Promise<boolean>;
   /** How fast copies from this backend may go. */
   readonly paceOf: (backend: string) => Pace | null;
 }
@@ -49,6 +51,8 @@ const confirmMs = 3000;
 const jobMs = 2000;
 /** A job of a front that nobody can ask any more is over by then. */
 const frontGoneMs = 15 * 60_000;
+/** The topology must be put right first; whether it was is looked at this often. */
+const frontAgainMs = 5000;
 /** A deletion whose answer never came is over by then. */
 const deletionOverMs = 60_000;
 
@@ -73,6 +77,8 @@ export async function healOne(
   const state = row.state === 'deleting' ? ('deleting' as const) : ('waiting' as const);
   const later = (reason: string, waitMs: number | null): Look => ({ kind: 'later', state, reason, waitMs });
 
+  const alias = await oneThatIsAFront(deps, row);
+  if (alias !== null) return later(alias, frontAgainMs);
   const sender = await stillSending(deps, row, { former, current }, signal);
   if (sender !== null) return later(sender, jobMs);
   const there = await former.studyInstanceIds(studyUid, { signal });
@@ -104,6 +110,8 @@ export async function healOne(
     return later(`${row.target} does not list any more what it had of the study a moment ago`, null);
   for (let from = 0; from < proven.length; from += deletedAtOnce) {
     const some = proven.slice(from, from + deletedAtOnce);
+    const since = await oneThatIsAFront(deps, row);
+    if (since !== null) return later(since, frontAgainMs);
     if (!ledger.beginFormerRemoval(row.id, some, clock()))
       return later('the study has moved on meanwhile', jobMs);
     await ledger.durable();
@@ -123,6 +131,21 @@ export async function healOne(
         : `${left.length} instances came to ${row.backend} meanwhile`,
     waitMs: left.length === 0 ? confirmMs : jobMs,
   };
+}
+
+/**
+ * A front under a backend's name proves nothing: as the current backend it would have the former one delete what then stands on a front
+ * alone; as the former one it would be told to delete what the front has not delivered. Null: neither end is one.
+ */
+async function oneThatIsAFront(
+  { isFront }: HealOneDeps,
+  { backend, target }: FormerCopy,
+): Promise<string | null> {
+  for (const name of [backend, target]) {
+    if ((await isFront?.(name)) === true)
+      return `${name} is one of the fronts, under another address: nothing is moved or deleted until the topology says another`;
+  }
+  return null;
 }
 
 interface Ends {

@@ -3,11 +3,14 @@ import type { Logger } from '../log.ts';
 import { type Orthanc, OrthancError } from '../orthanc/orthanc.ts';
 import type { Clock } from '../study.ts';
 import { type QuarantineDesk, QuarantineError } from './failover.ts';
+import type { Peers } from './peers.ts';
 
 export interface QuarantineDeps {
   readonly ledger: Ledger;
   readonly fronts: ReadonlyMap<string, Orthanc>;
   readonly backends: ReadonlyMap<string, Orthanc>;
+  /** Whether a front's peer leads to the backend it is named after, and that is no front; without it that is taken for granted. */
+  readonly peers?: Pick<Peers, 'misled'>;
   readonly transferTimeout: { readonly baseMs: number; readonly bytesPerSecond: number };
   readonly clock: Clock;
   readonly log: Logger;
@@ -16,8 +19,8 @@ export interface QuarantineDeps {
 }
 
 /**
- * What people decide about instances in quarantine. Each decision is in the audit trail and on disk before anything is deleted,
- * and only one is carried out for an instance at a time: a retry during a release could have the front let go of what was just queued.
+ * What people decide about instances in quarantine. Each decision is in the audit trail with what it changes or before, and on disk before
+ * anything is deleted; and only one is carried out for an instance at a time: a retry during a release could have the front let go of what was just queued.
  */
 export function createQuarantineDesk(deps: QuarantineDeps): QuarantineDesk & {
   /** Back into the queue, without a person having said so. False: something is being done about it, or it is in quarantine no more. */
@@ -83,6 +86,9 @@ export function createQuarantineDesk(deps: QuarantineDeps): QuarantineDesk & {
     });
     if (own === null) throw new QuarantineError('front-failed', `${held.front} does not hold it any more.`);
     try {
+      // Before it is asked what it has: the front itself, under a backend's name, would say yes to all of it.
+      const misled = (await deps.peers?.misled(held.front, backend.name)) ?? null;
+      if (misled !== null) throw new QuarantineError('not-delivered', `Not delivered: ${misled}.`);
       const there = await backend.md5(orthancId);
       const whole = there !== null && (await isWhole(backend, orthancId));
       if (there === own && whole) return own;
@@ -133,13 +139,17 @@ export function createQuarantineDesk(deps: QuarantineDeps): QuarantineDesk & {
     retry({ studyUid, orthancId, who }) {
       if (isUnderWay(studyUid, orthancId)) throw busy(orthancId ?? `an instance of ${studyUid}`);
       const now = clock();
-      const requeued = ledger.requeue(studyUid, orthancId, now);
+      const requeued = ledger.requeue(studyUid, orthancId, now, (count) => ({
+        at: now,
+        who,
+        action: 'quarantine-retry',
+        target: studyUid,
+        detail: `${count} instances${orthancId === null ? '' : `: ${orthancId}`}`,
+      }));
       if (requeued === 0) {
         const what = orthancId === null ? 'Nothing' : `No instance ${orthancId}`;
         throw new QuarantineError('not-in-quarantine', `${what} of study ${studyUid} is in quarantine.`);
       }
-      const detail = `${requeued} instances${orthancId === null ? '' : `: ${orthancId}`}`;
-      ledger.audit({ at: now, who, action: 'quarantine-retry', target: studyUid, detail });
       log.info('quarantine: tried again', { study: studyUid, instances: requeued });
       deps.onRequeued(studyUid);
       return requeued;
@@ -176,21 +186,19 @@ export function createQuarantineDesk(deps: QuarantineDeps): QuarantineDesk & {
       if (held !== null) frontOf(front);
       await alone(front, orthancId, held?.studyUid ?? '', async () => {
         const now = clock();
-        ledger.discarded(front, orthancId, who, now);
+        const detail =
+          held === null
+            ? `vanished from ${front}`
+            : `${held.sopUid} of study ${held.studyUid} on ${front}: ${held.bytes} bytes, ${held.code}`;
+        const entry = { at: now, who, action: 'quarantine-discard', target: orthancId, detail };
+        const isNew = ledger.discarded(front, orthancId, entry);
         if (held === null) {
           // One that vanished is there no more; anything else was not given up.
           if (!ledger.letGo(front, orthancId, now)) throw notThere(front, orthancId);
-          ledger.audit({
-            at: now,
-            who,
-            action: 'quarantine-discard',
-            target: orthancId,
-            detail: `vanished from ${front}`,
-          });
           return;
         }
-        const detail = `${held.sopUid} of study ${held.studyUid} on ${front}: ${held.bytes} bytes, ${held.code}`;
-        ledger.audit({ at: now, who, action: 'quarantine-discard', target: orthancId, detail });
+        // Given up before, and the front did not delete it: who asks for that now stands there too.
+        if (!isNew) ledger.audit(entry);
         await letGo(front, orthancId);
         log.info('quarantine: discarded', { study: held.studyUid, instance: orthancId });
       });

@@ -1,7 +1,7 @@
 import type { BackendPool } from '../backends/pool.ts';
 import type { Policy } from '../decision/policy.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import type { Assignment, EpochMs } from '../study.ts';
+import type { Assignment, AuditEntry, EpochMs } from '../study.ts';
 import { chooseAnew, type Expected } from './choose-anew.ts';
 import { FailoverError } from './failover.ts';
 
@@ -24,7 +24,15 @@ export function rebindByHand(
     backend,
     reason,
     now,
-  }: { current: Assignment; backend: string | null; reason: string; now: EpochMs },
+    entryOf,
+  }: {
+    current: Assignment;
+    backend: string | null;
+    reason: string;
+    now: EpochMs;
+    /** For the audit trail, where this study's move is itself what a person asked for. */
+    entryOf?: (made: Assignment) => AuditEntry;
+  },
 ): Assignment {
   const { studyUid, copy, epoch } = current;
   if (backend === null) {
@@ -33,7 +41,7 @@ export function rebindByHand(
     const chosen = chooseAnew(context, { study, reason }, pool.candidates());
     if (chosen.kind === 'waits')
       throw new FailoverError('no-other-backend', `No other backend: ${chosen.reason}.`);
-    return done(ledger.rebind(chosen.request), ledger, current, chosen.backend);
+    return done(ledger.rebind(chosen.request, entryOf), ledger, current, chosen.backend);
   }
   if (!pool.names().includes(backend)) {
     throw new FailoverError('unknown-backend', `There is no backend ${backend} in the topology.`);
@@ -49,7 +57,7 @@ export function rebindByHand(
     considered: [],
     expectedEpoch: epoch,
   };
-  return done(ledger.rebind(request), ledger, current, backend);
+  return done(ledger.rebind(request, entryOf), ledger, current, backend);
 }
 
 /** The ledger says only that it would not; a person wants to know why. */

@@ -10,6 +10,8 @@ export interface SettlerDeps {
   readonly ledger: Ledger;
   readonly fronts: ReadonlyMap<string, Orthanc>;
   readonly backends: ReadonlyMap<string, Pick<Orthanc, 'studyInstanceIds'>>;
+  /** Whether a backend is one of the fronts in truth: it would confirm to the front what that is to delete. Absent: none is. */
+  readonly isFront?: (backend: string) => Promise<boolean>;
   readonly settleMs: number;
   /** Something that was proven is gone from its backend, and is to be delivered again. */
   readonly onDoubt: (studyUid: string) => void;
@@ -186,6 +188,10 @@ export function createSettler(deps: SettlerDeps): Settler {
     const backend = deps.backends.get(name);
     if (backend === undefined || (silentUntil.get(name) ?? 0) > clock()) return null;
     const asked = performance.now();
+    if ((await deps.isFront?.(name)) === true) {
+      silentUntil.set(name, clock() + silentMs);
+      return null;
+    }
     try {
       return new Set(await backend.studyInstanceIds(studyUid, { signal: abort.signal }));
     } catch (error) {

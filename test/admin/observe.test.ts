@@ -1,4 +1,4 @@
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import {
@@ -258,6 +258,43 @@ describe('the stream', () => {
     socket.resume();
     await until(() => closed, { what: 'the end of the connection nobody read from' });
     expect(quick.ended).toBe(false);
+  }, 30_000);
+
+  test('whoever is gone makes room, however it went and whether or not it was ever read from', async () => {
+    const rig = await observed();
+    const { hostname, port } = new URL(rig.url);
+    const request = `GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: ${rig.headers['authorization']}\r\n\r\n`;
+    const sockets: Socket[] = [];
+    onTestFinished(() => {
+      for (const socket of sockets) socket.destroy();
+    });
+    const isFull = async (): Promise<boolean> => {
+      const answer = await fetch(`${rig.url}/api/v1/stream`, { headers: rig.headers });
+      await answer.body?.cancel();
+      return answer.status === 503;
+    };
+    // Several questions on one connection: all but the first wait for their turn, which never comes.
+    for (let round = 0; round < 60; round++) {
+      const socket = connect({ port: Number(port), host: hostname, allowHalfOpen: true });
+      socket.on('error', () => undefined).pause();
+      socket.write(request.repeat(5));
+      sockets.push(socket);
+    }
+    await until(isFull, { what: 'nobody more to be taken' });
+    for (const [index, socket] of sockets.entries()) {
+      if (index % 3 === 0) socket.end();
+      else if (index % 3 === 1) socket.resetAndDestroy();
+      else socket.destroy();
+    }
+    await until(
+      async () => {
+        rig.time.advance(1000);
+        return !(await isFull());
+      },
+      { what: 'room for others' },
+    );
+    const others = await Promise.all(Array.from({ length: 100 }, () => listen(rig)));
+    await Promise.all(others.map((one) => one.got('farm', 1)));
   }, 30_000);
 
   test('ends with the service, and takes nobody more', async () => {

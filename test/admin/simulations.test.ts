@@ -168,3 +168,18 @@ describe('what cannot be simulated is said', () => {
     expect(await over(rig, id)).toMatchObject({ state: 'failed', error: expect.stringMatching(/^Ledger: /) });
   });
 });
+
+test('one that takes too long is ended and says so, and the next one has its turn', async () => {
+  const limited = await adminRig(true, ({ ledgerFile }) => {
+    const simulations = createSimulationDesk({ ledgerFile, log: silentLogger(), limitMs: 4_000 });
+    onTestFinished(() => simulations.close());
+    return { simulations };
+  });
+  const policies = ['round-robin', 'least-in-flight', 'expected-completion', 'oracle'];
+  const long = await start(limited, { scenario: 'many-cr', policies, seeds: 100 });
+  const short = await start(limited, { scenario: 'homogeneous', policies: ['round-robin'], seeds: 1 });
+  const { state, error, result } = await over(limited, long);
+  expect({ state, result }).toEqual({ state: 'failed', result: null });
+  expect(error).toContain('It took longer than 4 seconds and was ended. Ask for fewer policies');
+  expect(['running', 'done', 'failed']).toContain((await over(limited, short)).state);
+});

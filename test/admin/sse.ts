@@ -42,6 +42,7 @@ export async function listen(
     let text = '';
     for await (const piece of body) {
       text += decoder.decode(piece, { stream: true });
+      if (!text.endsWith('\n\n')) continue;
       const messages = text.split('\n\n');
       text = messages.pop() ?? '';
       for (const message of messages) take(message);
@@ -78,10 +79,9 @@ export async function listen(
       return state.ended;
     },
     got: async <T>(event: string, count: number) => {
-      const those = (): T[] =>
-        events.filter((one) => one.event === event).map(({ data }) => JSON.parse(data) as T);
+      const those = () => events.filter((one) => one.event === event);
       await until(() => those().length >= count, { what: `${count} events ${event}` });
-      return those();
+      return those().map(({ data }) => JSON.parse(data) as T);
     },
     close: () => controller.abort(),
   };

@@ -1,12 +1,12 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { sendAllDicom } from '../support/dicom-sender.ts';
-import { type Farm, holdings, startFarm, studiesOn } from '../support/farm.ts';
-import { makeStudy, withOtherContent, writeInstances } from '../support/synthetic.ts';
+import { type Farm, startFarm, studiesOn } from '../support/farm.ts';
+import { makeStudy, writeInstances } from '../support/synthetic.ts';
 import { until } from '../support/wait.ts';
 import { confirm, signIn, startBrowser, type Viewer, type Watched } from './browser.ts';
-import { deliver, peersOf, pixelsOf, seen, setState } from './farm.ts';
+import { deliver, peersOf, seen, setState } from './farm.ts';
 
 /* Each action of the dashboard, and what became of it on the real Orthancs. */
 
@@ -31,27 +31,6 @@ beforeEach(() => {
 
 const go = (address: string) => watched.page.goto(`${farm.service.url}/#${address}`);
 const named = (name: string) => watched.page.getByRole('button', { name, exact: true });
-
-test('send: files go to the front, what is no DICOM file is refused with the reason, and one sees where they went', async () => {
-  const { page, wrongs, expectError } = watched;
-  // A front that cannot take it just now is asked again.
-  expectError(/(422|503).*instances/);
-  const study = makeStudy({ instances: 4 });
-  const folder = join(farm.folder, 'to-send');
-  const files = await writeInstances(study.instances, folder);
-  const note = join(folder, 'notes.txt');
-  await writeFile(note, 'no image');
-
-  await go('/send');
-  await page.getByLabel('Files', { exact: true }).setInputFiles([...files, note]);
-  await page.getByText('Done: 4 files sent, 1 not').waitFor();
-  await page.getByRole('row').filter({ hasText: 'notes.txt' }).waitFor();
-  const row = page.getByRole('row').filter({ has: page.getByTitle(study.studyUid) });
-  await row.getByText('delivered').waitFor();
-  const backend = await row.getByRole('link', { name: /^orthanc\d$/ }).innerText();
-  expect(await studiesOn(farm.backend(backend))).toContain(study.studyUid);
-  expect(wrongs).toEqual([]);
-});
 
 test('rebind: the study is moved to the backend that was chosen', async () => {
   const { page, wrongs } = watched;
@@ -179,53 +158,6 @@ test('the policy is changed, and the change stands in the audit list', async () 
     .filter({ hasText: 'round-robin' })
     .first()
     .waitFor();
-  expect(wrongs).toEqual([]);
-});
-
-test('quarantine: downloaded, tried again, released, discarded', async () => {
-  const { page, wrongs, expectError } = watched;
-  const study = await deliver(farm, { instances: 2 });
-  const others = study.instances.map(withOtherContent);
-  const files = await writeInstances(others, join(farm.folder, 'others'));
-  await sendAllDicom(files, { port: farm.front.dicomPort });
-
-  await go('/queue');
-  const list = page.getByRole('region', { name: 'Quarantine', exact: true });
-  await until(async () => (await list.getByText('other content there').count()) === 2, {
-    what: 'both to be in quarantine',
-  });
-  const [one, two] = others;
-  if (one === undefined || two === undefined) throw new Error('the study has two instances');
-  const item = (sopUid: string) => list.getByRole('listitem').filter({ hasText: sopUid });
-
-  const [download] = await Promise.all([
-    page.waitForEvent('download'),
-    item(one.sopUid).getByRole('link', { name: 'Download' }).click(),
-  ]);
-  expect(pixelsOf(await readFile(await download.path()))).toBe(pixelsOf(one.file));
-
-  expectError(/409.*release/);
-  await item(one.sopUid).getByRole('button', { name: 'Release' }).click();
-  await page.getByLabel('To', { exact: true }).selectOption(study.backend);
-  await named('Send it now').click();
-  await page.getByRole('dialog').getByRole('alert').waitFor();
-  await page.getByText(/Replace what the backend has/).click();
-  await named('Replace it there').click();
-  await item(one.sopUid).waitFor({ state: 'detached' });
-
-  await item(two.sopUid).getByRole('button', { name: 'Discard' }).click();
-  expect(await named('Discard it').isDisabled()).toBe(true);
-  await page.getByLabel(/Type .discard/).fill('discard');
-  await named('Discard it').click();
-  await list.getByText('Nothing is in quarantine').waitFor();
-
-  const backend = farm.backend(study.backend);
-  const held = await (await backend.fetch(`/instances/${one.orthancId}/file`)).arrayBuffer();
-  expect(pixelsOf(Buffer.from(held))).toBe(pixelsOf(one.file));
-  const kept = await (await backend.fetch(`/instances/${two.orthancId}/file`)).arrayBuffer();
-  expect(pixelsOf(Buffer.from(kept))).not.toBe(pixelsOf(two.file));
-  expect((await holdings(farm.front)).size).toBe(0);
-  expect((await seen(farm, study.studyUid)).state).not.toBe('quarantined');
   expect(wrongs).toEqual([]);
 });
 

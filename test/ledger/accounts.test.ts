@@ -94,3 +94,23 @@ test('a backup that is put back brings its tokens, and nobody is signed in', asy
   expect(restored.tokenOf(hash('a'))?.name).toBe('a');
   expect(restored.session(hash('s'), 10)).toBeNull();
 });
+
+test('a backup that is put back says which tokens are valid, with its entry in the audit trail, and says it once', async () => {
+  const { ledger, file } = await newLedger();
+  for (const name of ['revoked-before', 'revoked-since', 'kept'])
+    ledger.createToken({ name, role: 'view', hash: hash(name), createdBy: 'admin' }, 1);
+  ledger.revokeToken('revoked-before', 2);
+  const copy = `${file}.copy`;
+  await ledger.backup(copy);
+  ledger.revokeToken('revoked-since', 3);
+
+  const first = openOrBeginAnew(copy, { usedBefore: true, now: 4 });
+  expect(first.notice).toContain('Valid are: kept, revoked-since. Revoke what must not be');
+  const entries = first.ledger.auditTrail({ limit: 9 }).items;
+  expect(entries).toMatchObject([{ who: 'service', action: 'ledger-restored', detail: first.notice }]);
+  await first.ledger.close();
+  const second = openOrBeginAnew(copy, { usedBefore: true, now: 5 });
+  onTestFinished(() => second.ledger.close());
+  expect(second.notice).toBeNull();
+  expect(second.ledger.auditTrail({ limit: 9 }).items).toEqual(entries);
+});

@@ -24,7 +24,13 @@ for (let number = Number(first); ; number += 1) {
   }
   if (number % 16 === 9) {
     const decision = placing('b2', { studyUid, at: number, kind: 'rebound', clean: true });
-    ledger.rebind({ ...decision, expectedEpoch: 1 });
+    ledger.rebind({ ...decision, expectedEpoch: 1 }, (made) => ({
+      at: number,
+      who: 'somebody',
+      action: 'rebind',
+      target: studyUid,
+      detail: `epoch ${made.epoch}`,
+    }));
   }
   for (const { id } of ledger.healable(number, 1)) {
     ledger.formerMoving(id);

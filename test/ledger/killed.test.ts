@@ -41,6 +41,11 @@ test('killed at any moment, the ledger opens whole, with everything that was ack
       .pluck()
       .get(last);
     expect(kept).toBe(last + 1);
+    // Who moved a study stands there with the move, never one without the other.
+    const [moves, entries] = [`decisions WHERE kind = 'rebound'`, `audit WHERE action = 'rebind'`].map((of) =>
+      eye.prepare(`SELECT count(*) FROM ${of}`).pluck().get(),
+    );
+    expect(entries).toBe(moves);
     first =
       Number(
         eye.prepare(`SELECT max(CAST(substr(orthanc_id, 10) AS INTEGER)) FROM instances`).pluck().get(),

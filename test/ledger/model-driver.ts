@@ -89,7 +89,14 @@ export class Driver {
       case 'release':
         return this.#release(step.instance, backendOf(step.backend));
       case 'discard':
-        return ledger.discarded(frontOf(step.instance), orthancId(step.instance), 'somebody', now);
+        ledger.discarded(frontOf(step.instance), orthancId(step.instance), {
+          at: now,
+          who: 'somebody',
+          action: 'quarantine-discard',
+          target: orthancId(step.instance),
+          detail: 'for a test',
+        });
+        return;
       case 'letGo':
         ledger.letGo(frontOf(step.instance), orthancId(step.instance), now);
     }

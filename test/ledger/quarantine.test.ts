@@ -5,6 +5,14 @@ import { arrivalOf, claimed, concludeAll, newLedger, placing, proven } from './s
 const study = '1.2.3';
 const conflict = { kind: 'quarantine', code: 'conflict', detail: 'other content' } as const;
 
+const givenUp = (at: number) => ({
+  at,
+  who: 'anna',
+  action: 'quarantine-discard',
+  target: 'instance',
+  detail: 'for a test',
+});
+
 /** So many instances in quarantine, numbered from 1. */
 async function quarantined(count: number): Promise<Ledger> {
   const { ledger } = await newLedger();
@@ -67,8 +75,8 @@ test('content that was sent again after it was released is another, and its rele
 
 test('given up by a person: recorded with its size, counted apart, and not tried again', async () => {
   const ledger = await quarantined(2);
-  ledger.discarded('front', 'instance-1', 'anna', 20);
-  ledger.discarded('front', 'instance-1', 'anna', 21);
+  expect(ledger.discarded('front', 'instance-1', givenUp(20))).toBe(true);
+  expect(ledger.discarded('front', 'instance-1', givenUp(21))).toBe(false);
   expect(ledger.study(study)?.instances).toMatchObject({ quarantined: 2, discarded: 0 });
   // Not by accident: the front may be about to delete it.
   expect(ledger.requeue(study, null, 22)).toBe(1);
@@ -79,7 +87,7 @@ test('given up by a person: recorded with its size, counted apart, and not tried
     instances: { received: 2, removed: 0, quarantined: 0, vanished: 1, discarded: 1 },
   });
   // Also one that is gone without a trace: somebody has taken note.
-  ledger.discarded('front', 'instance-2', 'anna', 26);
+  ledger.discarded('front', 'instance-2', givenUp(26));
   expect(ledger.study(study)?.state).toBe('quarantined');
   expect(ledger.letGo('front', 'instance-2', 27)).toBe(true);
   expect(ledger.study(study)).toMatchObject({

@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import { LedgerError } from '../../src/ledger/ledger.ts';
-import { adminRig } from '../admin/rig.ts';
+import { createMetrics } from '../../src/metrics.ts';
+import { adminRig, rigTopology } from '../admin/rig.ts';
 
 test('an evacuation shows while it runs, and what it has still to move', async () => {
   const admin = await adminRig();
@@ -46,4 +47,33 @@ test('while the ledger gives no answer its figures are left out, and come back w
   expect(without).toMatch(/^dde_backend_up\{backend="orthanc1"\} 1$/m);
   silent.mockRestore();
   expect(await admin.metrics()).toMatch(/^dde_queue_instances 0$/m);
+});
+
+test('what was measured of a backend goes with it, also what ended after it had left', async () => {
+  const metrics = createMetrics();
+  const admin = await adminRig(true, () => ({ registry: metrics.registry }));
+  const measure = (backend: string): void => {
+    metrics.transferSeconds.observe({ backend }, 1);
+    metrics.proofDelaySeconds.observe({ backend }, 1);
+    for (const outcome of ['done', 'send-failed']) metrics.transfers.inc({ backend, outcome });
+    metrics.transferredInstances.inc({ backend }, 5);
+    metrics.transferredBytes.inc({ backend }, 5000);
+  };
+  for (const backend of ['orthanc1', 'orthanc2']) measure(backend);
+  metrics.placementDelaySeconds.observe({ kind: 'placed' }, 1);
+  const before = await admin.metrics();
+  expect(before).toContain('dde_transfer_duration_seconds_count{backend="orthanc2"} 1');
+  admin.pool.configure(rigTopology.backends.filter(({ name }) => name !== 'orthanc2'));
+  measure('orthanc2');
+  const after = await admin.metrics();
+  expect(after.split('\n').filter((line) => line.includes('"orthanc2"'))).toEqual([]);
+  const of = (name: string, text: string) =>
+    text.split('\n').filter((line) => line.includes(`backend="${name}"`) && line.startsWith('dde_transfer'));
+  expect(of('orthanc1', after)).toEqual(of('orthanc1', before));
+  expect(after).toContain('dde_placement_delay_seconds_count{kind="placed"} 1');
+
+  // It comes again: counted from the beginning.
+  admin.pool.configure(rigTopology.backends);
+  measure('orthanc2');
+  expect(await admin.metrics()).toContain('dde_transferred_instances_total{backend="orthanc2"} 5');
 });

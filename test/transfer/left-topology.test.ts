@@ -1,29 +1,15 @@
 import { expect, test } from 'vitest';
 import { heldBack } from '../../src/admin/held.ts';
-import { silentLogger } from '../../src/log.ts';
-import { createMetrics } from '../../src/metrics.ts';
 import { createOrthanc } from '../../src/orthanc/client.ts';
-import { createCarry } from '../../src/transfer/carry.ts';
 import { createFrontRest } from '../../src/transfer/front-rest.ts';
-import { arrival, backendConfig, rig } from '../backends/rig.ts';
+import { backendConfig, rig } from '../backends/rig.ts';
+import { carrying, claimedFor } from './carrying.ts';
 
 test('images of a front that has left the topology wait for it, and take no lane from the others', async () => {
   await using bench = await rig([backendConfig('orthanc1')]);
-  const { ledger, pool, time } = bench;
+  const { ledger, time } = bench;
   const frontRest = createFrontRest();
-  ledger.received(arrival('1.2.3', { front: 'gone' }), time.clock());
-  ledger.decide({
-    studyUid: '1.2.3',
-    copy: 0,
-    at: time.clock(),
-    policy: 'round-robin',
-    kind: 'placed',
-    backend: 'orthanc1',
-    reason: 'for a test',
-    considered: [],
-  });
-  const transfer = ledger.claim('orthanc1', { instances: 50, bytes: 64_000_000 }, time.clock());
-  if (transfer === null) throw new Error('there was something to claim');
+  const transfer = claimedFor(bench, { studyUid: '1.2.3', orthancId: 'instance-1' }, { front: 'gone' });
   const backend = createOrthanc({
     name: 'orthanc1',
     url: 'http://127.0.0.1:9',
@@ -31,23 +17,10 @@ test('images of a front that has left the topology wait for it, and take no lane
     password: 'orthanc',
     requestTimeoutMs: 1000,
   });
-  const carry = createCarry({
-    ledger,
-    pool,
+  const carry = carrying(bench, {
     frontRest,
     fronts: new Map(),
     backends: new Map([['orthanc1', backend]]),
-    conflict: 'quarantine',
-    transferTimeout: { baseMs: 1000, bytesPerSecond: 1_000_000 },
-    stallMs: 1000,
-    requestTimeoutMs: 1000,
-    clock: time.clock,
-    random: () => 0.5,
-    log: silentLogger(),
-    metrics: createMetrics(),
-    onBackendTrouble: (name) => {
-      throw new Error(`${name} has done nothing wrong`);
-    },
   });
   frontRest.began('gone');
   await carry(transfer, new AbortController().signal);

@@ -1,6 +1,7 @@
 import type { RequestHandler } from 'express';
 import type { AdminDeps } from '../deps.ts';
 import { collectBackends } from './backends.ts';
+import { forgetDeparted } from './departed.ts';
 import { collectLedger } from './ledger.ts';
 import { collectMachine } from './machine.ts';
 
@@ -11,8 +12,10 @@ import { collectMachine } from './machine.ts';
 export function metricsRoute(deps: AdminDeps): RequestHandler {
   const collectors = [collectLedger(deps), collectBackends(deps)];
   const machine = collectMachine(deps);
+  const forget = forgetDeparted(deps);
   return async (_request, response) => {
     await machine();
+    await forget();
     for (const collect of collectors) collect();
     const text = await deps.registry.metrics();
     response.set('Content-Type', deps.registry.contentType).set('Cache-Control', 'no-store').send(text);

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
+import { realTimers, type Timers } from '../../backends/timers.ts';
 import type { Logger } from '../../log.ts';
 import type { SimulationJob, SimulationNews, SimulationTask } from './job.ts';
 
@@ -28,6 +29,8 @@ const mostWaiting = 8;
 const mostOver = 20;
 /** More than any of those that come along needs; one that does is ended, and not the service. */
 const memoryMb = 512;
+/** The others wait meanwhile, and one that finds no end would hold them up for ever. */
+const longestMs = 15 * 60_000;
 
 interface Entry {
   readonly job: SimulationJob;
@@ -41,10 +44,15 @@ interface Entry {
 export function createSimulationDesk({
   ledgerFile,
   log,
+  limitMs = longestMs,
+  timers = realTimers,
 }: {
   /** What a day is replayed from. */
   readonly ledgerFile: string;
   readonly log: Logger;
+  /** A simulation that has run for so long is ended. Default: 15 minutes. */
+  readonly limitMs?: number;
+  readonly timers?: Timers;
 }): SimulationDesk {
   const entries = new Map<string, Entry>();
   let running: { readonly id: string; readonly worker: Worker } | null = null;
@@ -73,6 +81,18 @@ export function createSimulationDesk({
     });
     worker.unref();
     running = { id: entry.seen.id, worker };
+    const endTimer = timers.after(limitMs, () => {
+      const limit =
+        limitMs >= 60_000 ? `${Math.round(limitMs / 60_000)} minutes` : `${limitMs / 1000} seconds`;
+      log.warn('a simulation took too long', { seconds: limitMs / 1000 });
+      over(entry, {
+        state: 'failed',
+        error: `It took longer than ${limit} and was ended. Ask for fewer policies or fewer repetitions (seeds), or use \`dde simulate\`, which has no limit.`,
+      });
+      worker
+        .terminate()
+        .catch((error: unknown) => log.error('a simulation does not end', { detail: String(error) }));
+    });
     worker.on('message', (news: SimulationNews) => heard(entry, news));
     worker.on('error', (error) => {
       log.error('a simulation broke off', { detail: String(error) });
@@ -82,6 +102,7 @@ export function createSimulationDesk({
       });
     });
     worker.once('exit', () => {
+      endTimer();
       over(entry, { state: 'failed', error: 'It broke off.' });
       running = null;
       next();

@@ -1,19 +1,33 @@
 /** Files of a drop or a picker, folders walked through. */
 
+export interface FoundFile {
+  readonly file: File;
+  /** With the folders it was found in, from the one that was dropped or chosen on: images of a disc all have the same few names. */
+  readonly path: string;
+}
+
+export function pickedFiles(files: Iterable<File>): FoundFile[] {
+  return [...files].map((file) => ({
+    file,
+    path: file.webkitRelativePath === '' ? file.name : file.webkitRelativePath,
+  }));
+}
+
 /** @returns what was dropped, with the files of dropped folders */
-export async function droppedFiles(transfer: DataTransfer): Promise<File[]> {
+export async function droppedFiles(transfer: DataTransfer): Promise<FoundFile[]> {
   // Entries must be taken at once: the list is emptied when the handler of the event returns.
   const entries = [...transfer.items]
     .map((item) => item.webkitGetAsEntry())
     .filter((entry) => entry !== null);
-  const files: File[] = [];
+  const files: FoundFile[] = [];
   for (const entry of entries) await walk(entry, files);
   return files;
 }
 
-async function walk(entry: FileSystemEntry, files: File[]): Promise<void> {
+async function walk(entry: FileSystemEntry, files: FoundFile[]): Promise<void> {
   if (isFile(entry)) {
-    files.push(await new Promise<File>((resolve, reject) => entry.file(resolve, reject)));
+    const file = await new Promise<File>((resolve, reject) => entry.file(resolve, reject));
+    files.push({ file, path: entry.fullPath.replace(/^\//, '') });
     return;
   }
   if (!isFolder(entry)) return;

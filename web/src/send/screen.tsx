@@ -8,7 +8,7 @@ import { mayOperate } from '../lib/session.ts';
 import { StudyTable } from '../studies/table.tsx';
 import { Icon } from '../ui/icon.tsx';
 import { Bar, Card, Empty, Scroll, Trouble } from '../ui/parts.tsx';
-import { droppedFiles } from './files.ts';
+import { droppedFiles, pickedFiles } from './files.ts';
 import { addFiles, sending, stopSending } from './sending.ts';
 
 /** Files sent from here through a front, and where they went. */
@@ -52,7 +52,7 @@ function Drop() {
     );
   };
   const picked = (input: HTMLInputElement): void => {
-    addFiles([...(input.files ?? [])]);
+    addFiles(pickedFiles(input.files ?? []));
     input.value = '';
   };
   return (

@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals';
 import { ApiProblem, api, asProblem } from '../lib/api.ts';
-import { studyOf } from './files.ts';
+import { type FoundFile, studyOf } from './files.ts';
 
 export interface Refused {
   readonly name: string;
@@ -36,11 +36,11 @@ export const sending = signal<Sending>(nothing);
 
 /** As a modality with a few associations would. */
 const atOnce = 4;
-const queue: File[] = [];
+const queue: FoundFile[] = [];
 let workers = 0;
 let stopped = false;
 
-export function addFiles(files: readonly File[]): void {
+export function addFiles(files: readonly FoundFile[]): void {
   if (files.length === 0) return;
   stopped = false;
   const before = sending.value.running ? sending.value : nothing;
@@ -49,7 +49,7 @@ export function addFiles(files: readonly File[]): void {
     ...before,
     running: true,
     files: before.files + files.length,
-    bytes: before.bytes + files.reduce((sum, file) => sum + file.size, 0),
+    bytes: before.bytes + files.reduce((sum, { file }) => sum + file.size, 0),
   };
   while (workers < Math.min(atOnce, queue.length)) {
     workers++;
@@ -61,16 +61,16 @@ export function addFiles(files: readonly File[]): void {
 export function stopSending(): void {
   stopped = true;
   const left = queue.splice(0);
-  for (const file of left) refuse(nameOf(file), 'not sent: you stopped it');
+  for (const { path } of left) refuse(path, 'not sent: you stopped it');
 }
 
 async function work(): Promise<void> {
-  for (let file = queue.shift(); file !== undefined; file = queue.shift()) await send(file);
+  for (let next = queue.shift(); next !== undefined; next = queue.shift()) await send(next);
   workers--;
   if (workers === 0) sending.value = { ...sending.value, running: false };
 }
 
-async function send(file: File): Promise<void> {
+async function send({ file, path }: FoundFile): Promise<void> {
   try {
     const study = await studyOf(file);
     const status = await upload(file);
@@ -86,7 +86,7 @@ async function send(file: File): Promise<void> {
     };
   } catch (error) {
     const { title, message } = asProblem(error);
-    refuse(nameOf(file), message === '' ? title : `${title}: ${message}`);
+    refuse(path, message === '' ? title : `${title}: ${message}`);
   }
 }
 
@@ -107,8 +107,4 @@ async function upload(file: File): Promise<string> {
 function refuse(name: string, why: string): void {
   const { value } = sending;
   sending.value = { ...value, refused: [...value.refused, { name, why }] };
-}
-
-function nameOf(file: File): string {
-  return file.webkitRelativePath === '' ? file.name : file.webkitRelativePath;
 }
