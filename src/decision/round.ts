@@ -40,7 +40,9 @@ export function* decideRound<One extends Unplaced>(
   let before: { readonly place: string; readonly study: StudyToPlace } | null = null;
   let end = ordered.length;
   let cut = false;
-  for (const [at, one] of ordered.entries()) {
+  for (let at = 0; at < end; at++) {
+    const one = ordered[at];
+    if (one === undefined) return;
     if (before !== null) seen = afterPlacement(seen, before.place, before.study);
     if (!cut && isFull(seen)) {
       cut = true;

@@ -8,56 +8,50 @@ export interface Heap<T> {
   pop(): T | undefined;
 }
 
-/**
- * Keys, turns and items stand in lists of their own, which are not shortened: an object for each entry would be most of what a simulation
- * leaves behind.
- */
+/** Keys, turns and items stand in lists of their own: an object for each entry would be most of what a simulation leaves behind. */
 export function createHeap<T>(): Heap<T> {
   const keys: number[] = [];
   const turns: number[] = [];
-  const items: (T | undefined)[] = [];
-  let size = 0;
-  let pushes = 0;
+  const items: T[] = [];
+  let next = 0;
 
-  function keyAt(at: number): number {
-    return keys[at] ?? Number.POSITIVE_INFINITY;
-  }
-
-  function turnAt(at: number): number {
-    return turns[at] ?? 0;
-  }
-
-  function put(at: number, key: number, turn: number, item: T | undefined): void {
+  function put(at: number, key: number, turn: number, item: T): void {
     keys[at] = key;
     turns[at] = turn;
     items[at] = item;
   }
 
   function isBefore(key: number, turn: number, at: number): boolean {
-    const other = keyAt(at);
-    return key < other || (key === other && turn < turnAt(at));
+    const other = keys[at] ?? Number.POSITIVE_INFINITY;
+    return key < other || (key === other && turn < (turns[at] ?? Number.POSITIVE_INFINITY));
+  }
+
+  /** Moves what stands at `from` to `to`. */
+  function move(from: number, to: number): void {
+    const item = items[from];
+    if (item !== undefined) put(to, keys[from] ?? 0, turns[from] ?? 0, item);
   }
 
   function siftUp(key: number, turn: number, item: T): void {
-    let at = size++;
+    let at = keys.length;
     while (at > 0) {
       const above = (at - 1) >> 1;
       if (!isBefore(key, turn, above)) break;
-      put(at, keyAt(above), turnAt(above), items[above]);
+      move(above, at);
       at = above;
     }
     put(at, key, turn, item);
   }
 
-  function siftDown(key: number, turn: number, item: T | undefined): void {
+  function siftDown(key: number, turn: number, item: T): void {
     let at = 0;
     for (;;) {
       let child = 2 * at + 1;
-      if (child >= size) break;
+      if (child >= keys.length) break;
       const right = child + 1;
-      if (right < size && isBefore(keyAt(right), turnAt(right), child)) child = right;
+      if (right < keys.length && isBefore(keys[right] ?? 0, turns[right] ?? 0, child)) child = right;
       if (isBefore(key, turn, child)) break;
-      put(at, keyAt(child), turnAt(child), items[child]);
+      move(child, at);
       at = child;
     }
     put(at, key, turn, item);
@@ -65,20 +59,21 @@ export function createHeap<T>(): Heap<T> {
 
   return {
     get size() {
-      return size;
+      return keys.length;
     },
     push(key, item) {
-      siftUp(key, pushes++, item);
+      siftUp(key, next++, item);
     },
-    leastKey: () => (size === 0 ? Number.POSITIVE_INFINITY : keyAt(0)),
+    leastKey: () => (keys.length === 0 ? Number.POSITIVE_INFINITY : (keys[0] ?? 0)),
     peek: () => items[0],
     pop() {
-      if (size === 0) return undefined;
       const first = items[0];
-      const last = --size;
-      const item = items[last];
-      items[last] = undefined;
-      if (last > 0) siftDown(keyAt(last), turnAt(last), item);
+      const key = keys.pop();
+      const turn = turns.pop();
+      const item = items.pop();
+      if (keys.length > 0 && key !== undefined && turn !== undefined && item !== undefined) {
+        siftDown(key, turn, item);
+      }
       return first;
     },
   };

@@ -93,7 +93,9 @@ export function kinOfLogs(all: readonly Logs[], now: EpochMs): Kin | null {
  */
 function figureOf(logs: readonly Log[]): Figure {
   const fixed = weightedMean(logs, 0);
-  let [sum, sumOfSquares, spread] = [0, 0, 0];
+  let sum = 0;
+  let sumOfSquares = 0;
+  let spread = 0;
   for (const log of logs) {
     const weight = 1 / (misfit + log.variance);
     sum += weight;
@@ -107,7 +109,8 @@ function figureOf(logs: readonly Log[]): Figure {
 }
 
 function weightedMean(logs: readonly Log[], more: number): number {
-  let [sum, total] = [0, 0];
+  let sum = 0;
+  let total = 0;
   for (const log of logs) {
     const weight = 1 / (misfit + log.variance + more);
     sum += weight;

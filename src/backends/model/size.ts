@@ -144,11 +144,6 @@ interface Ranked {
   middleOf(largest: number): FinishedStudy;
 }
 
-type Figure = (study: FinishedStudy) => number;
-const instancesOf: Figure = ({ instances }) => instances;
-const bytesOf: Figure = ({ bytes }) => bytes;
-const secondsOf: Figure = ({ seconds }) => seconds;
-
 /**
  * By the list itself, which never changes: another study makes another list. A study that arrives is asked about once a second and has
  * one of few answers, so sorting each time is most of what a prediction costs.
@@ -167,64 +162,58 @@ function rankedOf(studies: readonly FinishedStudy[] | undefined): Ranked {
 }
 
 function ranked(studies: readonly FinishedStudy[]): Ranked {
-  const byInstances = sortedBy(studies, instancesOf);
-  const byBytes = sortedBy(studies, bytesOf);
-  const bySeconds = sortedBy(studies, secondsOf);
-  const middles = new Map<number, FinishedStudy>();
+  const sorted = sortedFigures(studies, (study) => study.instances);
+  const middles: FinishedStudy[] = [];
   return {
-    count: studies.length,
+    count: sorted.length,
     atLeast(instances) {
       let low = 0;
-      let high = byInstances.length;
+      let high = sorted.length;
       while (low < high) {
         const middle = (low + high) >>> 1;
-        if ((byInstances[middle]?.instances ?? 0) >= instances) high = middle;
+        if ((sorted[middle] ?? 0) >= instances) high = middle;
         else low = middle + 1;
       }
-      return byInstances.length - low;
+      return sorted.length - low;
     },
     middleOf(largest) {
-      const known = middles.get(largest);
-      if (known !== undefined) return known;
-      const least = byInstances[byInstances.length - largest]?.instances ?? 0;
-      const made = {
-        instances: Math.ceil(medianOf(byInstances, instancesOf, largest, least)),
-        bytes: medianOf(byBytes, bytesOf, largest, least),
-        seconds: medianOf(bySeconds, secondsOf, largest, least),
-      };
-      middles.set(largest, made);
-      return made;
+      const least = sorted[sorted.length - largest] ?? 0;
+      middles[largest] ??= medians(studies.filter((study) => study.instances >= least));
+      return middles[largest];
     },
   };
 }
 
-/** Of those with so many images at least, of which there are `count`. `sorted`: by the figure. */
-function medianOf(sorted: readonly FinishedStudy[], figure: Figure, count: number, least: number): number {
-  let left = Math.floor((count - 1) / 2);
-  let lower: number | null = null;
-  for (const study of sorted) {
-    if (study.instances < least) continue;
-    if (left-- > 0) continue;
-    const value = figure(study);
-    if (count % 2 === 1) return value;
-    if (lower !== null) return (lower + value) / 2;
-    lower = value;
-  }
-  return lower ?? 0;
+function medians(studies: readonly FinishedStudy[]): FinishedStudy {
+  return {
+    instances: Math.ceil(median(studies, (study) => study.instances)),
+    bytes: median(studies, (study) => study.bytes),
+    seconds: median(studies, (study) => study.seconds),
+  };
+}
+
+function median(studies: readonly FinishedStudy[], figure: (study: FinishedStudy) => number): number {
+  const sorted = sortedFigures(studies, figure);
+  const upper = sorted[Math.floor(sorted.length / 2)] ?? 0;
+  const lower = sorted[Math.floor((sorted.length - 1) / 2)] ?? upper;
+  return (lower + upper) / 2;
 }
 
 /** Least first. Inserted one after the other: of some dozens that is several times as fast as what the engine sorts with. */
-function sortedBy(studies: readonly FinishedStudy[], figure: Figure): readonly FinishedStudy[] {
-  const sorted: FinishedStudy[] = [];
+function sortedFigures(
+  studies: readonly FinishedStudy[],
+  figure: (study: FinishedStudy) => number,
+): readonly number[] {
+  const sorted: number[] = [];
   for (const study of studies) {
     const value = figure(study);
     let at = sorted.length;
     for (; at > 0; at--) {
-      const before = sorted[at - 1];
-      if (before === undefined || figure(before) <= value) break;
+      const before = sorted[at - 1] ?? 0;
+      if (before <= value) break;
       sorted[at] = before;
     }
-    sorted[at] = study;
+    sorted[at] = value;
   }
   return sorted;
 }
