@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { type LogFormat, type LogLevel, logLevels } from './log.ts';
+import { type LogFormat, type LogLevel, logLevels } from './log-levels.ts';
 import { parseSize, sizeForm } from './topology/units.ts';
 import { systemCode, UserError } from './user-error.ts';
 

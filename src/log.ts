@@ -1,12 +1,10 @@
 import { Writable } from 'node:stream';
 import winston from 'winston';
+import type { LogFormat, LogLevel } from './log-levels.ts';
 import { systemCode } from './user-error.ts';
 
 export type { Logger } from 'winston';
-
-export const logLevels = ['error', 'warn', 'info', 'debug'] as const;
-export type LogLevel = (typeof logLevels)[number];
-export type LogFormat = 'text' | 'json';
+export { type LogFormat, type LogLevel, logLevels } from './log-levels.ts';
 
 /**
  * One line an event. Lines carry UIDs, AE titles, modality and station as fields, never a patient's name or id: callers

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { logLevels } from '../log.ts';
+import { logLevels } from '../log-levels.ts';
 
 const level = z.enum(logLevels).meta({
   description:

@@ -1,4 +1,3 @@
-import type { Logger } from 'winston';
 import type { BackendLedger, BackendLoad } from '../ledger/ledger.ts';
 import type { Clock, EpochMs } from '../study.ts';
 import type { BackendConfig } from '../topology/topology.ts';
@@ -21,6 +20,11 @@ import type { BackendPool, Sendable } from './pool.ts';
 import { createRoster } from './roster.ts';
 import { realTimers, type Timers } from './timers.ts';
 
+/** What the pool needs of a log: any of winston's will do. */
+export type PoolLog = Readonly<
+  Record<'info' | 'warn' | 'error', (message: string, fields: Readonly<Record<string, unknown>>) => unknown>
+>;
+
 export interface PoolOptions {
   /** In the order of the topology, which is the order of everything the pool lists. */
   readonly backends: readonly BackendConfig[];
@@ -28,7 +32,7 @@ export interface PoolOptions {
   /** Silences in a row before a backend counts as down. */
   readonly downAfter: number;
   readonly clock: Clock;
-  readonly log: Logger;
+  readonly log: PoolLog;
   /** What was learnt of their speed; without it each has the prior. */
   readonly learning?: Pick<Learning, 'model' | 'learnt'>;
   /** What is still to come of the studies bound to them; without it nothing is. */

@@ -12,27 +12,16 @@ import { TopologyError } from '../topology/problems.ts';
 import type { ServiceConfig } from '../topology/topology.ts';
 import { systemCode, UserError } from '../user-error.ts';
 import type { CliContext } from './program.ts';
+import { ServiceError } from './service-error.ts';
 import { agentFor, isUntrusted } from './trust.ts';
+
+export { ServiceError } from './service-error.ts';
 
 /** What every command that asks the service takes. */
 export interface ServiceOptions {
   readonly service?: string;
   readonly tokenFile?: string;
   readonly json?: boolean;
-}
-
-/** The service said no; `code` is the last part of the problem's type. */
-export class ServiceError extends Error {
-  readonly status: number;
-  readonly code: string;
-  readonly retryAfterSeconds: number | null;
-  constructor(status: number, code: string, detail: string, retryAfterSeconds: number | null) {
-    super(detail);
-    this.name = 'ServiceError';
-    this.status = status;
-    this.code = code;
-    this.retryAfterSeconds = retryAfterSeconds;
-  }
 }
 
 /** Nothing answers where the service should be, or it stopped in the middle of an answer. */

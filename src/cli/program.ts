@@ -3,10 +3,10 @@ import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { type Environment, EnvironmentError, readEnvironment } from '../environment.ts';
 import { UserError } from '../user-error.ts';
-import { ServiceError } from './client.ts';
-import { commands } from './commands/index.ts';
+import { allCommands, commandsFor, type Register } from './commands/index.ts';
 import { commandTerm, group, refuseUnknown } from './groups.ts';
 import { createOutput, type Output, type Sink } from './output.ts';
+import { ServiceError } from './service-error.ts';
 
 /** What every command is handed. */
 export interface CliContext {
@@ -54,7 +54,8 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
     untilStopped: (work) => untilStopped(work, io),
   };
   try {
-    await createProgram(context, io).parseAsync(argv, { from: 'user' });
+    const program = createProgram(context, io, await commandsFor(argv[0]));
+    await program.parseAsync(argv, { from: 'user' });
     return exitCode;
   } catch (error) {
     // Commander has already said what was wrong; help and version arrive here too, with 0.
@@ -94,7 +95,7 @@ async function confirm(question: string, { stdin, stdout }: CliIo): Promise<bool
 const widestHelp = 100;
 
 /** Every command with its options and help, for those who only want to read that; none of them can be run. */
-export function commandTree(): Command {
+export async function commandTree(): Promise<Command> {
   const sink: Sink = { write: () => true };
   const nothing = (): never => {
     throw new Error('These commands are there to be read, not to be run.');
@@ -108,10 +109,10 @@ export function commandTree(): Command {
     confirm: nothing,
     untilStopped: nothing,
   };
-  return createProgram(context, { stdout: sink, stderr: sink, env: {}, cwd: '/' });
+  return createProgram(context, { stdout: sink, stderr: sink, env: {}, cwd: '/' }, await allCommands());
 }
 
-function createProgram(context: CliContext, io: CliIo): Command {
+function createProgram(context: CliContext, io: CliIo, commands: readonly Register[]): Command {
   const program = new Command('dde')
     .description(
       'Dynamic DICOM endpoints: one AE title in front, every study whole and proven on one Orthanc behind it.',

@@ -1,4 +1,4 @@
-import { type Kin, kinOf } from '../backends/model/kin.ts';
+import { type Kin, kinOfLogs, type Logs, logsOf } from '../backends/model/kin.ts';
 import type { EpochMs, StudySize } from '../study.ts';
 import type { Candidate } from './policy.ts';
 import { type ProspectOptions, type Reckoning, reckon, type Standing, standingOf } from './prospect.ts';
@@ -26,6 +26,8 @@ export function createFields(
   let standings: Standing[] = [];
   let at: EpochMs = Number.NaN;
   let kin: Kin | null = null;
+  /** By the number of the candidate, of those with kin: of ten backends, five have learnt nothing since the round before. */
+  let logs: Logs[] = [];
   let scores = new Float64Array(0);
   let booked = new Float64Array(0);
   const one: Reckoning = { score: 0, seconds: 0, booked: 0, ownSeconds: 0 };
@@ -33,18 +35,19 @@ export function createFields(
   function stand(candidates: readonly Candidate[], now: EpochMs): void {
     if (now !== at || !areSameModels(candidates)) {
       standings = [];
-      kin = options.kin
-        ? kinOf(
-            candidates.map(({ service }) => service),
-            now,
-          )
-        : null;
+      if (options.kin) {
+        logs = candidates.map(({ service }, index) => {
+          const known = logs[index];
+          return known?.model === service ? known : logsOf(service);
+        });
+        kin = kinOfLogs(logs, now);
+      }
     }
     at = now;
     for (let index = 0; index < candidates.length; index++) {
       const candidate = candidates[index];
       if (candidate === undefined || standings[index]?.candidate === candidate) continue;
-      standings[index] = standingOf(candidate, kin, now, options);
+      standings[index] = standingOf(candidate, kin, now, options, logs[index]);
     }
     if (scores.length >= candidates.length) return;
     scores = new Float64Array(candidates.length);

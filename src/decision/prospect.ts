@@ -1,4 +1,4 @@
-import { efficiencyLikeKin, type Kin, likeKin } from '../backends/model/kin.ts';
+import { efficiencyLikeKin, type Kin, type Logs, likeKin, logsLikeKin } from '../backends/model/kin.ts';
 import { partsOf, usualSize } from '../backends/model/service.ts';
 import type { EpochMs, StudySize } from '../study.ts';
 import type { Candidate } from './policy.ts';
@@ -86,15 +86,23 @@ function busyLanesOf({ busyLanes, lanes }: Candidate, partsAhead: number): numbe
   return Math.max(busyLanes, Math.min(lanes, Math.ceil(partsAhead)));
 }
 
-/** How the backend stands now. `kin`: what it has in common with the others; null: each is taken for itself. */
+/**
+ * How the backend stands now. `kin`: what it has in common with the others; null: each is taken for itself. `logs`: those of its model,
+ * where they are known.
+ */
 export function standingOf(
   candidate: Candidate,
   kin: Kin | null,
   now: EpochMs,
   options: ProspectOptions,
+  logs: Logs | null = null,
 ): Standing {
   const { lanes, reserved, instancesInFlight, bytesInFlight, service } = candidate;
-  let { secondsPerTransfer: c, secondsPerInstance: o, secondsPerByte: s } = likeKin(service, kin);
+  let {
+    secondsPerTransfer: c,
+    secondsPerInstance: o,
+    secondsPerByte: s,
+  } = kin === null || logs === null ? likeKin(service, kin) : logsLikeKin(logs, kin);
   if (options.oneParameter) {
     s += (o * usualSize.instances) / usualSize.bytes;
     [c, o] = [0, 0];

@@ -26,19 +26,24 @@ export const studiesInARound = 128;
  *
  * @throws Error as `decide`
  */
-export function* decideRound(
+export function* decideRound<One extends Unplaced>(
   policy: Policy,
-  waiting: readonly Unplaced[],
+  waiting: readonly One[],
   candidates: readonly Candidate[],
   now: EpochMs,
-  mustHear: (one: Unplaced) => boolean = () => true,
-): Generator<{ readonly one: Unplaced; readonly verdict: Verdict }, void, undefined> {
+  mustHear: (one: One) => boolean = () => true,
+): Generator<{ readonly one: One; readonly verdict: Verdict }, void, undefined> {
   const ordered = inOrder(policy, waiting, candidates, now);
   const isFull = fullness(policy);
   let seen = candidates;
+  /** What the next one is to see; those that are not looked at need not be shown anything. */
+  let before: { readonly place: string; readonly study: StudyToPlace } | null = null;
   let end = ordered.length;
   let cut = false;
-  for (const [at, one] of ordered.entries()) {
+  for (let at = 0; at < end; at++) {
+    const one = ordered[at];
+    if (one === undefined) return;
+    if (before !== null) seen = afterPlacement(seen, before.place, before.study);
     if (!cut && isFull(seen)) {
       cut = true;
       const isSure = waitsForSure(seen);
@@ -47,7 +52,7 @@ export function* decideRound(
     if (at >= end) return;
     const verdict = decide(policy, one.study, seen, now, one.holdings, one.taken);
     const place = verdict.backend ?? verdict.waitsFor;
-    if (place !== null) seen = afterPlacement(seen, place, one.study);
+    before = place === null ? null : { place, study: one.study };
     yield { one, verdict };
   }
 }
@@ -79,12 +84,12 @@ function fullness({ lateBinding }: Policy): (candidates: readonly Candidate[]) =
 }
 
 /** Ordered before it is cut: the largest study of a batch may be the youngest of a thousand. */
-function inOrder(
+function inOrder<One extends Unplaced>(
   policy: Policy,
-  waiting: readonly Unplaced[],
+  waiting: readonly One[],
   candidates: readonly Candidate[],
   now: EpochMs,
-): readonly Unplaced[] {
+): readonly One[] {
   if (policy.order === undefined) return waiting.slice(0, studiesInARound);
   const byStudy = new Map(waiting.map((one) => [one.study, one]));
   const ordered = policy.order([...byStudy.keys()], candidates, now).slice(0, studiesInARound);

@@ -20,8 +20,8 @@ const common = withServiceOptions(new Command());
 const commonNames = new Set(common.options.map(({ long }) => long));
 
 /** The usage of every command, in the order of the help. */
-export function usageOf(): readonly Usage[] {
-  const tree = commandTree();
+export async function usageOf(): Promise<readonly Usage[]> {
+  const tree = await commandTree();
   const visible = tree.createHelp().visibleCommands(tree);
   return tree.commands
     .filter((command) => visible.includes(command))

@@ -20,12 +20,12 @@ export const referenceFiles = {
  * @param root the project's folder
  * @throws Error when a file that is to be completed is not there or has lost its marks
  */
-export function references(root: string): GeneratedFiles {
+export async function references(root: string): Promise<GeneratedFiles> {
   const read = (path: string): string => readFileSync(join(root, path), 'utf8');
   const { topologySchema, topology, commands } = referenceFiles;
   return new Map([
     [topologySchema, topologyJsonSchema()],
     [topology, between(read(topology), 'keys', keysReference())],
-    [commands, withUsage(read(commands), usageOf())],
+    [commands, withUsage(read(commands), await usageOf())],
   ]);
 }

@@ -4,7 +4,7 @@ import { references } from './references.ts';
 
 // `npm run references`: writes what of the documentation follows from the code; with --check it only says what is stale.
 const root = join(import.meta.dirname, '../..');
-const files = references(root);
+const files = await references(root);
 if (process.argv.includes('--check')) {
   const stale = staleFiles(root, files);
   for (const file of stale) process.stdout.write(`${file} is stale; run "npm run references"\n`);

@@ -2,7 +2,7 @@ import type { Candidate } from '../decision/policy.ts';
 import type { Agenda } from './agenda.ts';
 import { arrivedBy } from './arriving.ts';
 import type { Member } from './farm.ts';
-import { type Study, stillToCome } from './study.ts';
+import { addComing, type Study } from './study.ts';
 
 /** What is bound to a backend: what is on the front and unproven, and what is still to come. */
 export interface Booked {
@@ -34,16 +34,9 @@ export function bookedAt(member: Member, parts: BooksParts): Booked {
       instances += arrived - proven;
       bytes += ((arrived - proven) * arrival.bytes) / arrival.instances;
     }
-    let rest = stillToCome(study, arrived, now);
-    if (rest === null) {
-      parts.predictAnew(study);
-      rest = stillToCome(study, arrived, now);
-    }
-    if (rest === null) continue;
-    reserved.instances += rest.instances;
-    reserved.bytes += rest.bytes;
-    reserved.instancesPerSecond += rest.instances / rest.seconds;
-    reserved.bytesPerSecond += rest.bytes / rest.seconds;
+    if (addComing(study, arrived, now, reserved)) continue;
+    parts.predictAnew(study);
+    addComing(study, arrived, now, reserved);
   }
   // Sums of many fractions of bytes do not come back to 0 by themselves.
   return { studies, instances, bytes: instances === 0 ? 0 : Math.max(0, bytes), reserved };

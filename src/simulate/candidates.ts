@@ -34,8 +34,19 @@ export function createCandidates(parts: CandidatesParts): Candidates {
   function show(member: Member, base: Candidate): Candidate {
     const { studies, instances, bytes, reserved } = parts.booked(member);
     const quiet = world.quiet(member.index);
+    const { backend, weight, lanes, operator, health, healthReason, freeBytes, diskBytes, breakerReason } =
+      base;
+    // One by one: copied with `...` and then changed it takes several times as long, and this is made for each backend in each round.
     return {
-      ...base,
+      backend,
+      weight,
+      lanes,
+      operator,
+      health,
+      healthReason,
+      freeBytes,
+      diskBytes,
+      breakerReason,
       busyLanes: member.busyLanes,
       studiesInFlight: studies,
       instancesInFlight: instances,

@@ -60,6 +60,21 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     parts.bind(study, member);
   }
 
+  /** As a round takes it. `whole`: the same as it is in the end, which nobody who decides may look at. */
+  function unplaced(study: Study, taken: Taken) {
+    return { whole: study, study: parts.toPlace(study), taken, holdings: nobodyAsked };
+  }
+
+  /** Whether more lanes than so many are free. */
+  function areMoreFree(count: number): boolean {
+    let free = 0;
+    for (const { name } of members) {
+      free += pool.freeLanes(name);
+      if (free > count) return true;
+    }
+    return false;
+  }
+
   function plan(): void {
     if (isPlanned || ahead.length === 0) return;
     isPlanned = true;
@@ -71,21 +86,13 @@ export function createDispatch(parts: DispatchParts): Dispatch {
   }
 
   function round(): void {
-    const studies = new Map(ahead.map((study) => [parts.toPlace(study), study]));
-    const waiting = [...studies.keys()].map((study) => ({
-      study,
-      taken: nothingTaken,
-      holdings: nobodyAsked,
-    }));
+    const waiting = ahead.map((study) => unplaced(study, nothingTaken));
     const candidates = parts.candidates();
-    const free = members.reduce((sum, member) => sum + pool.freeLanes(member.name), 0);
     const placed: (readonly [Study, string])[] = [];
     for (const { one, verdict } of decideRound(policy, waiting, candidates, epochMs(agenda.now), nobody)) {
-      const study = studies.get(one.study);
-      if (study === undefined) continue;
-      if (verdict.backend !== null) placed.push([study, verdict.backend]);
+      if (verdict.backend !== null) placed.push([one.whole, verdict.backend]);
       // One that waits while no lane is left anywhere says that the others wait too.
-      else if (placed.length >= free) break;
+      else if (!areMoreFree(placed.length)) break;
     }
     for (const [study, backend] of placed) place(study, backend);
     if (placed.length === 0) return;
@@ -108,15 +115,13 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       const stuck = [...member.open].filter((study) => unprovenOf(study, agenda.now) > 0);
       if (stuck.length === 0) continue;
       const taken = obstaclesTo(pool, member.name);
-      const studies = new Map(stuck.map((study) => [parts.toPlace(study), study]));
-      const waiting = [...studies.keys()].map((study) => ({ study, taken, holdings: nobodyAsked }));
+      const waiting = stuck.map((study) => unplaced(study, taken));
       const verdicts = decideRound(policy, waiting, parts.candidates(), epochMs(agenda.now), nobody);
       for (const { one, verdict } of verdicts) {
-        const study = studies.get(one.study);
-        if (study === undefined || verdict.backend === null) continue;
-        parts.unbind(study, member);
+        if (verdict.backend === null) continue;
+        parts.unbind(one.whole, member);
         rebinds++;
-        place(study, verdict.backend);
+        place(one.whole, verdict.backend);
       }
     }
   }

@@ -1,6 +1,5 @@
-import { createPool, type LivePool } from '../backends/pool-live.ts';
+import { createPool, type LivePool, type PoolLog } from '../backends/pool-live.ts';
 import type { BackendLoad } from '../ledger/ledger.ts';
-import { silentLogger } from '../log.ts';
 import type { EpochMs, OperatorState } from '../study.ts';
 import type { Agenda } from './agenda.ts';
 import { createQueue, type Queue } from './queue.ts';
@@ -65,6 +64,9 @@ export function createMembers(backends: readonly ModelledBackend[]): readonly Me
   }));
 }
 
+const nothing = (): void => undefined;
+const nobodyReads: PoolLog = { info: nothing, warn: nothing, error: nothing };
+
 /** The service's own pool, with its breaker, back-off and slow start, on the virtual clock. */
 export function createPoolOf(
   backends: readonly ModelledBackend[],
@@ -95,7 +97,7 @@ export function createPoolOf(
     },
     downAfter,
     clock: () => epochMs(agenda.now),
-    log: silentLogger(),
+    log: nobodyReads,
     random: () => random.uniform(),
     timers: agenda.timers,
   });

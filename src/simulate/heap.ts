@@ -8,61 +8,73 @@ export interface Heap<T> {
   pop(): T | undefined;
 }
 
-interface Entry<T> {
-  readonly key: number;
-  readonly turn: number;
-  readonly item: T;
-}
-
+/** Keys, turns and items stand in lists of their own: an object for each entry would be most of what a simulation leaves behind. */
 export function createHeap<T>(): Heap<T> {
-  const entries: Entry<T>[] = [];
-  let turns = 0;
+  const keys: number[] = [];
+  const turns: number[] = [];
+  const items: T[] = [];
+  let next = 0;
 
-  function siftUp(entry: Entry<T>, from: number): void {
-    let at = from;
-    while (at > 0) {
-      const above = (at - 1) >> 1;
-      const parent = entries[above];
-      if (parent === undefined || !isBefore(entry, parent)) break;
-      entries[at] = parent;
-      at = above;
-    }
-    entries[at] = entry;
+  function put(at: number, key: number, turn: number, item: T): void {
+    keys[at] = key;
+    turns[at] = turn;
+    items[at] = item;
   }
 
-  function siftDown(entry: Entry<T>): void {
+  function isBefore(key: number, turn: number, at: number): boolean {
+    const other = keys[at] ?? Number.POSITIVE_INFINITY;
+    return key < other || (key === other && turn < (turns[at] ?? Number.POSITIVE_INFINITY));
+  }
+
+  /** Moves what stands at `from` to `to`. */
+  function move(from: number, to: number): void {
+    const item = items[from];
+    if (item !== undefined) put(to, keys[from] ?? 0, turns[from] ?? 0, item);
+  }
+
+  function siftUp(key: number, turn: number, item: T): void {
+    let at = keys.length;
+    while (at > 0) {
+      const above = (at - 1) >> 1;
+      if (!isBefore(key, turn, above)) break;
+      move(above, at);
+      at = above;
+    }
+    put(at, key, turn, item);
+  }
+
+  function siftDown(key: number, turn: number, item: T): void {
     let at = 0;
     for (;;) {
-      const left = entries[2 * at + 1];
-      if (left === undefined) break;
-      const right = entries[2 * at + 2];
-      const isRight = right !== undefined && isBefore(right, left);
-      const child = isRight ? right : left;
-      if (!isBefore(child, entry)) break;
-      entries[at] = child;
-      at = 2 * at + (isRight ? 2 : 1);
+      let child = 2 * at + 1;
+      if (child >= keys.length) break;
+      const right = child + 1;
+      if (right < keys.length && isBefore(keys[right] ?? 0, turns[right] ?? 0, child)) child = right;
+      if (isBefore(key, turn, child)) break;
+      move(child, at);
+      at = child;
     }
-    entries[at] = entry;
+    put(at, key, turn, item);
   }
 
   return {
     get size() {
-      return entries.length;
+      return keys.length;
     },
     push(key, item) {
-      siftUp({ key, turn: turns++, item }, entries.length);
+      siftUp(key, next++, item);
     },
-    leastKey: () => entries[0]?.key ?? Number.POSITIVE_INFINITY,
-    peek: () => entries[0]?.item,
+    leastKey: () => (keys.length === 0 ? Number.POSITIVE_INFINITY : (keys[0] ?? 0)),
+    peek: () => items[0],
     pop() {
-      const [first] = entries;
-      const last = entries.pop();
-      if (last !== undefined && entries.length > 0) siftDown(last);
-      return first?.item;
+      const first = items[0];
+      const key = keys.pop();
+      const turn = turns.pop();
+      const item = items.pop();
+      if (keys.length > 0 && key !== undefined && turn !== undefined && item !== undefined) {
+        siftDown(key, turn, item);
+      }
+      return first;
     },
   };
-}
-
-function isBefore(a: Entry<unknown>, b: Entry<unknown>): boolean {
-  return a.key < b.key || (a.key === b.key && a.turn < b.turn);
 }

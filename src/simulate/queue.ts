@@ -59,7 +59,7 @@ export function createQueue(): Queue {
 
   function nextHeap(untriedOnly: boolean): typeof fresh {
     dropStale(fresh);
-    if (untriedOnly) return fresh;
+    if (untriedOnly || retries.size === 0) return fresh;
     dropStale(retries);
     return retries.leastKey() < fresh.leastKey() ? retries : fresh;
   }

@@ -72,19 +72,33 @@ function isWhole({ size }: Prediction, instances: number): boolean {
   return size.arrivesIn === 0 && size.instances === instances;
 }
 
-/** What is still expected of a bound study, by the last prediction; null: it has run out, and another one must be made. */
-export function stillToCome(
+/** What is still to come: how much, and the pace at which it will. */
+export interface Coming {
+  instances: number;
+  bytes: number;
+  instancesPerSecond: number;
+  bytesPerSecond: number;
+}
+
+/**
+ * Adds what is still expected of a bound study, by the last prediction; false: it has run out, and another one must be made. Added to what
+ * is given, since it is asked of each study that arrives in each round.
+ */
+export function addComing(
   { arrival, prediction }: Study,
   instances: number,
   seconds: number,
-): { readonly instances: number; readonly bytes: number; readonly seconds: number } | null {
-  if (prediction === null) return null;
+  sum: Coming,
+): boolean {
+  if (prediction === null) return false;
   const { size, madeAt } = prediction;
   const left = size.arrivesIn - (seconds - madeAt);
-  if (size.instances <= instances || left <= 0) return null;
-  return {
-    instances: size.instances - instances,
-    bytes: Math.max(0, size.bytes - (arrival.bytes * instances) / arrival.instances),
-    seconds: left,
-  };
+  if (size.instances <= instances || left <= 0) return false;
+  const more = size.instances - instances;
+  const bytes = Math.max(0, size.bytes - (arrival.bytes * instances) / arrival.instances);
+  sum.instances += more;
+  sum.bytes += bytes;
+  sum.instancesPerSecond += more / left;
+  sum.bytesPerSecond += bytes / left;
+  return true;
 }

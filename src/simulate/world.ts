@@ -90,6 +90,8 @@ const mostSteps = 100;
 
 interface Moving<L extends Load> extends Carriage<L> {
   readonly work: number;
+  /** Bytes a second of it at rate 1. */
+  readonly bytesPerSecond: number;
   readonly steps: number;
   readonly deadline: number;
   /** Work done when its rate was set last, by the front's clock. */
@@ -148,21 +150,22 @@ export function createWorld<L extends Load>(options: WorldOptions<L>): World<L> 
     return Math.min(one.work, one.done + one.rate * (agenda.frontNow - one.asOf));
   }
 
-  function stepsOf(one: Moving<L>): number {
-    return Math.floor((doneOf(one) / one.work) * one.steps + 1e-9);
+  function stepsOf(one: Moving<L>, done: number): number {
+    return Math.floor((done / one.work) * one.steps + 1e-9);
   }
 
   function demandOf(one: Moving<L>): number {
-    return (one.load.bytes / one.work) * one.rate;
+    return one.bytesPerSecond * one.rate;
   }
 
   function setRates(site: Site<L>): void {
     const { backend, active, condition } = site;
     const rate = condition.speed / (1 + backend.contention * Math.max(0, active.length - 1));
     for (const one of active) {
-      noteStep(one);
+      const done = doneOf(one);
+      noteStep(one, done);
       demand -= demandOf(one);
-      one.done = doneOf(one);
+      one.done = done;
       one.asOf = agenda.frontNow;
       one.rate = rate;
       demand += demandOf(one);
@@ -188,11 +191,10 @@ export function createWorld<L extends Load>(options: WorldOptions<L>): World<L> 
   }
 
   /** Before the rate changes: when the last step was made is read from the rate there was. */
-  function noteStep(one: Moving<L>): void {
-    const before = Math.floor((one.done / one.work) * one.steps + 1e-9);
-    const steps = stepsOf(one);
-    if (steps > before && one.rate > 0) {
-      const since = (doneOf(one) - (steps / one.steps) * one.work) / one.rate;
+  function noteStep(one: Moving<L>, done: number): void {
+    const steps = stepsOf(one, done);
+    if (steps > stepsOf(one, one.done) && one.rate > 0) {
+      const since = (done - (steps / one.steps) * one.work) / one.rate;
       one.lastStepAt = Math.max(one.lastStepAt, agenda.now - Math.max(0, since));
     }
   }
@@ -231,8 +233,9 @@ export function createWorld<L extends Load>(options: WorldOptions<L>): World<L> 
     one.isWatched = true;
     const look = (): void => {
       if (one.isOver) return;
-      noteStep(one);
-      one.done = doneOf(one);
+      const done = doneOf(one);
+      noteStep(one, done);
+      one.done = done;
       one.asOf = agenda.frontNow;
       const stepBytes = Math.max(one.load.largestBytes, one.load.bytes / mostSteps);
       const limit = stallSeconds + stepBytes / timeout.bytesPerSecond;
@@ -247,11 +250,13 @@ export function createWorld<L extends Load>(options: WorldOptions<L>): World<L> 
     carry(backend, load) {
       const site = siteOf(backend);
       const { setupSeconds, secondsPerInstance, secondsPerByte } = site.backend;
+      const work = setupSeconds + load.effort * secondsPerInstance + load.effortBytes * secondsPerByte;
       const one: Moving<L> = {
         backend,
         load,
         startedAt: agenda.now,
-        work: setupSeconds + load.effort * secondsPerInstance + load.effortBytes * secondsPerByte,
+        work,
+        bytesPerSecond: load.bytes / work,
         steps: Math.min(mostSteps, load.instances),
         deadline: agenda.now + timeout.baseSeconds + load.bytes / timeout.bytesPerSecond,
         done: 0,
@@ -263,7 +268,7 @@ export function createWorld<L extends Load>(options: WorldOptions<L>): World<L> 
         isWatched: false,
         moved: () => Math.floor((doneOf(one) / one.work) * load.instances + 1e-9),
         movedAt() {
-          noteStep(one);
+          noteStep(one, doneOf(one));
           return one.lastStepAt;
         },
       };

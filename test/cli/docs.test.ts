@@ -6,13 +6,13 @@ import { commandTree } from '../../src/cli/program.ts';
 const root = join(import.meta.dirname, '..', '..');
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 
-const registered = commandTree;
+const tree = await commandTree();
 
 test('docs/cli.md names every command', () => {
   const text = read('docs/cli.md');
   expect(
-    registered()
-      .commands.map((one) => one.name())
+    tree.commands
+      .map((one) => one.name())
       // Those for scripts of its own.
       .filter((name) => !name.startsWith('__'))
       .filter((name) => !text.includes(`## dde ${name}\n`)),
@@ -50,7 +50,7 @@ function typed(): { readonly where: string; readonly line: string }[] {
 /** What is wrong with a command line; null: nothing. Values of options are taken for arguments, so only too few are seen. */
 function fault(line: string): string | null {
   const [, ...words] = line.split(/\s+/);
-  let command = registered();
+  let command = tree;
   const rest = [...words];
   while (command.commands.length > 0 && rest.length > 0 && !rest[0]?.startsWith('-')) {
     const next = command.commands.find((one) => one.name() === rest[0]);

@@ -13,7 +13,7 @@ function typedCommands(command: Command, words: readonly string[] = []): (readon
     });
 }
 
-const all = typedCommands(commandTree());
+const all = typedCommands(await commandTree());
 
 async function help(...words: string[]): Promise<string> {
   let text = '';
@@ -38,7 +38,7 @@ function examplesIn(text: string): readonly string[] {
 /** What is wrong with a command line, in commander's words; null: nothing. Nothing is done. */
 async function fault(line: string): Promise<string | null> {
   let said = '';
-  const tree = commandTree();
+  const tree = await commandTree();
   const disarm = (command: Command): void => {
     command
       .exitOverride()

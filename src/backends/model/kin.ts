@@ -43,52 +43,84 @@ const standsOut = 0.8;
  */
 const mostDrawn = 0.5;
 
+/**
+ * A model's logarithms with their covariance: all that kin is made of. Whoever asks about the same models again and again may keep them;
+ * they are good for as long as the model is.
+ */
+export interface Logs {
+  readonly model: ServiceModel;
+  readonly o: Log;
+  readonly s: Log;
+  readonly c: Log;
+  readonly os: number;
+  readonly co: number;
+  readonly cs: number;
+}
+
+interface Log {
+  readonly value: number;
+  readonly variance: number;
+}
+
+export function logsOf(model: ServiceModel): Logs {
+  const [oo, os, ss, co, cs, cc] = model.covariance;
+  const unit = sampleSpread ** 2;
+  return {
+    model,
+    o: { value: Math.log(model.secondsPerInstance), variance: oo * unit },
+    s: { value: Math.log(model.secondsPerByte), variance: ss * unit },
+    c: { value: Math.log(model.secondsPerTransfer), variance: cc * unit },
+    os: os * unit,
+    co: co * unit,
+    cs: cs * unit,
+  };
+}
+
 /** What these backends have in common; null: nothing was measured of any of them. */
 export function kinOf(models: readonly ServiceModel[], now: EpochMs): Kin | null {
-  const measured = models.filter(({ samples }) => samples > 0);
+  return kinOfLogs(models.map(logsOf), now);
+}
+
+/** The same of models whose logarithms are known. */
+export function kinOfLogs(all: readonly Logs[], now: EpochMs): Kin | null {
+  const measured = all.filter(({ model }) => model.samples > 0);
   if (measured.length === 0) return null;
-  const ofParameter = (
-    parameter: 'secondsPerInstance' | 'secondsPerByte' | 'secondsPerTransfer',
-    place: 0 | 2 | 5,
-  ): Figure =>
-    figureOf(
-      measured.map((model) => Math.log(model[parameter])),
-      measured.map(({ covariance }) => misfit + covariance[place] * sampleSpread ** 2),
-      leastDifference,
-    );
   return {
-    o: ofParameter('secondsPerInstance', 0),
-    s: ofParameter('secondsPerByte', 2),
-    c: ofParameter('secondsPerTransfer', 5),
-    logEfficiency: togetherIn(measured.map((model) => logEfficiencyAt(model, now))),
+    o: figureOf(measured.map(({ o }) => o)),
+    s: figureOf(measured.map(({ s }) => s)),
+    c: figureOf(measured.map(({ c }) => c)),
+    logEfficiency: togetherIn(measured.map(({ model }) => logEfficiencyAt(model, now))),
   };
 }
 
 /**
  * Random effects by the method of moments: DerSimonian and Laird, "Meta-analysis in clinical trials", Controlled Clinical Trials 7
- * (1986), 177–188. Values with the variance of each; `least` is what comes out at least.
+ * (1986), 177–188.
  */
-function figureOf(values: readonly number[], variances: readonly number[], least: number): Figure {
-  const fixed = weightedMean(values, variances, 0);
-  let [sum, sumOfSquares, spread] = [0, 0, 0];
-  for (let index = 0; index < values.length; index++) {
-    const weight = 1 / (variances[index] ?? 1);
+function figureOf(logs: readonly Log[]): Figure {
+  const fixed = weightedMean(logs, 0);
+  let sum = 0;
+  let sumOfSquares = 0;
+  let spread = 0;
+  for (const log of logs) {
+    const weight = 1 / (misfit + log.variance);
     sum += weight;
     sumOfSquares += weight * weight;
-    spread += weight * ((values[index] ?? 0) - fixed) ** 2;
+    spread += weight * (log.value - fixed) ** 2;
   }
   const freedom = sum - sumOfSquares / sum;
-  const found = freedom > 1e-9 ? (spread - (values.length - 1)) / freedom : 0;
-  const variance = Math.max(least, found);
-  return { middle: weightedMean(values, variances, variance), variance };
+  const found = freedom > 1e-9 ? (spread - (logs.length - 1)) / freedom : 0;
+  const variance = Math.max(leastDifference, found);
+  return { middle: weightedMean(logs, variance), variance };
 }
 
-function weightedMean(values: readonly number[], variances: readonly number[], more: number): number {
-  let [sum, total] = [0, 0];
-  for (let index = 0; index < values.length; index++) {
-    const weight = 1 / ((variances[index] ?? 1) + more);
+function weightedMean(logs: readonly Log[], more: number): number {
+  let sum = 0;
+  let total = 0;
+  for (const log of logs) {
+    const weight = 1 / (misfit + log.variance + more);
     sum += weight;
-    total += weight * (values[index] ?? 0);
+    total += weight * log.value;
   }
   return total / sum;
 }
@@ -102,35 +134,35 @@ type Seconds = Pick<ServiceModel, 'secondsPerTransfer' | 'secondsPerInstance' | 
  * empirical Bayes estimators", Journal of the American Statistical Association 67, 1972, 130–139), nor further than `mostDrawn`.
  */
 export function likeKin(model: ServiceModel, kin: Kin | null): Seconds {
-  if (kin === null) return model;
-  const [oo, os, ss, co, cs, cc] = model.covariance.map((one) => one * sampleSpread ** 2) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  const logs = {
-    o: Math.log(model.secondsPerInstance),
-    s: Math.log(model.secondsPerByte),
-    c: Math.log(model.secondsPerTransfer),
-  };
+  return kin === null ? model : logsLikeKin(logsOf(model), kin);
+}
+
+/** The same of a model whose logarithms are known. */
+export function logsLikeKin({ o, s, c, os, co, cs }: Logs, kin: Kin): Seconds {
   // (V + T)⁻¹ (own − middle), V its covariance and T what differs, by the cofactors of the symmetric matrix.
-  const [a, d, h] = [oo + kin.o.variance, ss + kin.s.variance, cc + kin.c.variance];
-  const [x, y, z] = [logs.o - kin.o.middle, logs.s - kin.s.middle, logs.c - kin.c.middle];
-  const [A, B, C] = [d * h - cs * cs, co * cs - os * h, os * cs - d * co];
-  const [D, E, F] = [a * h - co * co, os * co - a * cs, a * d - os * os];
+  const a = o.variance + kin.o.variance;
+  const d = s.variance + kin.s.variance;
+  const h = c.variance + kin.c.variance;
+  const x = o.value - kin.o.middle;
+  const y = s.value - kin.s.middle;
+  const z = c.value - kin.c.middle;
+  const A = d * h - cs * cs;
+  const B = co * cs - os * h;
+  const C = os * cs - d * co;
+  const D = a * h - co * co;
+  const E = os * co - a * cs;
+  const F = a * d - os * os;
   const determinant = a * A + os * B + co * C;
-  const drawn = (own: number, { middle, variance }: Figure, off: number, deviation: number): number =>
-    Math.exp(
-      own + limited(middle + (variance * off) / determinant - own, Math.min(mostDrawn, Math.sqrt(deviation))),
-    );
   return {
-    secondsPerInstance: drawn(logs.o, kin.o, A * x + B * y + C * z, oo),
-    secondsPerByte: drawn(logs.s, kin.s, B * x + D * y + E * z, ss),
-    secondsPerTransfer: drawn(logs.c, kin.c, C * x + E * y + F * z, cc),
+    secondsPerInstance: drawn(o, kin.o, A * x + B * y + C * z, determinant),
+    secondsPerByte: drawn(s, kin.s, B * x + D * y + E * z, determinant),
+    secondsPerTransfer: drawn(c, kin.c, C * x + E * y + F * z, determinant),
   };
+}
+
+function drawn(own: Log, { middle, variance }: Figure, off: number, determinant: number): number {
+  const way = middle + (variance * off) / determinant - own.value;
+  return Math.exp(own.value + limited(way, Math.min(mostDrawn, Math.sqrt(own.variance))));
 }
 
 /** g: that of all its kin while none of them stands out; 1 while it is near 1. */

@@ -199,17 +199,23 @@ function median(studies: readonly FinishedStudy[], figure: (study: FinishedStudy
   return (lower + upper) / 2;
 }
 
-/** Least first. As numbers, without a function that compares: several times as fast. */
+/** Least first. Inserted one after the other: of some dozens that is several times as fast as what the engine sorts with. */
 function sortedFigures(
   studies: readonly FinishedStudy[],
   figure: (study: FinishedStudy) => number,
-): Float64Array {
-  const figures = new Float64Array(studies.length);
-  for (let index = 0; index < studies.length; index++) {
-    const study = studies[index];
-    if (study !== undefined) figures[index] = figure(study);
+): readonly number[] {
+  const sorted: number[] = [];
+  for (const study of studies) {
+    const value = figure(study);
+    let at = sorted.length;
+    for (; at > 0; at--) {
+      const before = sorted[at - 1] ?? 0;
+      if (before <= value) break;
+      sorted[at] = before;
+    }
+    sorted[at] = value;
   }
-  return figures.sort();
+  return sorted;
 }
 
 /** NUL stands in no DICOM text, so no two kinds share a key. What a station calls itself is cut to what DICOM allows, and some. */

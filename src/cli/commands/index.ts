@@ -1,56 +1,55 @@
 import type { Command } from 'commander';
 import type { CliContext } from '../program.ts';
-import { registerAudit } from './audit.ts';
-import { registerBackends } from './backends.ts';
-import { registerBackup } from './backup.ts';
-import { registerCheck } from './check.ts';
-import { registerCompletion } from './completion.ts';
-import { registerEvacuate } from './evacuate.ts';
-import { registerEvents } from './events.ts';
-import { registerExplain } from './explain.ts';
-import { registerGenerate } from './generate.ts';
-import { registerHeal } from './heal.ts';
-import { registerHistory } from './history.ts';
-import { registerLogLevel } from './log-level.ts';
-import { registerPolicy } from './policy.ts';
-import { registerQuarantine } from './quarantine.ts';
-import { registerQueue } from './queue.ts';
-import { registerRebind } from './rebind.ts';
-import { registerReplay } from './replay.ts';
-import { registerSend } from './send.ts';
-import { registerShadow } from './shadow.ts';
-import { registerSimulate } from './simulate.ts';
-import { registerStatus } from './status.ts';
-import { registerStudies } from './studies.ts';
-import { registerTokens } from './tokens.ts';
-import { registerUp } from './up.ts';
-import { registerWhere } from './where.ts';
+
+/** Adds a command to the program. */
+export type Register = (program: Command, context: CliContext) => void;
+
+/**
+ * Each by the word it is typed as, in the order in which the help lists them, and loaded when somebody wants it: an HTTP client, a database
+ * and the schemas of the whole API take longer to load than most commands to run.
+ */
+const loaders: Readonly<Record<string, () => Promise<Register>>> = {
+  up: async () => (await import('./up.ts')).registerUp,
+  status: async () => (await import('./status.ts')).registerStatus,
+  where: async () => (await import('./where.ts')).registerWhere,
+  explain: async () => (await import('./explain.ts')).registerExplain,
+  send: async () => (await import('./send.ts')).registerSend,
+  backends: async () => (await import('./backends.ts')).registerBackends,
+  policy: async () => (await import('./policy.ts')).registerPolicy,
+  studies: async () => (await import('./studies.ts')).registerStudies,
+  queue: async () => (await import('./queue.ts')).registerQueue,
+  quarantine: async () => (await import('./quarantine.ts')).registerQuarantine,
+  rebind: async () => (await import('./rebind.ts')).registerRebind,
+  heal: async () => (await import('./heal.ts')).registerHeal,
+  evacuate: async () => (await import('./evacuate.ts')).registerEvacuate,
+  shadow: async () => (await import('./shadow.ts')).registerShadow,
+  replay: async () => (await import('./replay.ts')).registerReplay,
+  history: async () => (await import('./history.ts')).registerHistory,
+  events: async () => (await import('./events.ts')).registerEvents,
+  audit: async () => (await import('./audit.ts')).registerAudit,
+  tokens: async () => (await import('./tokens.ts')).registerTokens,
+  'log-level': async () => (await import('./log-level.ts')).registerLogLevel,
+  backup: async () => (await import('./backup.ts')).registerBackup,
+  check: async () => (await import('./check.ts')).registerCheck,
+  generate: async () => (await import('./generate.ts')).registerGenerate,
+  simulate: async () => (await import('./simulate.ts')).registerSimulate,
+  completion: async () => (await import('./completion.ts')).registerCompletion,
+};
+
+/** It writes down all the others. */
+const needsAll = 'completion';
+
+/**
+ * What a command line that begins with this word needs: the command itself, or all of them, for help, for what is mistyped, and where
+ * nothing is named.
+ */
+export async function commandsFor(word: string | undefined): Promise<readonly Register[]> {
+  const own =
+    word === undefined || word === needsAll || !Object.hasOwn(loaders, word) ? undefined : loaders[word];
+  return own === undefined ? await allCommands() : [await own()];
+}
 
 /** In the order in which the help lists them. */
-export const commands: readonly ((program: Command, context: CliContext) => void)[] = [
-  registerUp,
-  registerStatus,
-  registerWhere,
-  registerExplain,
-  registerSend,
-  registerBackends,
-  registerPolicy,
-  registerStudies,
-  registerQueue,
-  registerQuarantine,
-  registerRebind,
-  registerHeal,
-  registerEvacuate,
-  registerShadow,
-  registerReplay,
-  registerHistory,
-  registerEvents,
-  registerAudit,
-  registerTokens,
-  registerLogLevel,
-  registerBackup,
-  registerCheck,
-  registerGenerate,
-  registerSimulate,
-  registerCompletion,
-];
+export async function allCommands(): Promise<readonly Register[]> {
+  return await Promise.all(Object.values(loaders).map((load) => load()));
+}

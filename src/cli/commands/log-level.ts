@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { logLevelAnswer } from '../../admin/log-schemas.ts';
-import { type LogLevel, logLevels } from '../../log.ts';
+import { type LogLevel, logLevels } from '../../log-levels.ts';
 import { connectService, type ServiceOptions, withServiceOptions } from '../client.ts';
 import type { CliContext } from '../program.ts';
 
