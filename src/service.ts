@@ -51,6 +51,7 @@ import { createPeers } from './transfer/peers.ts';
 import { createQuarantineDesk } from './transfer/quarantine.ts';
 import { createSecondLook } from './transfer/second-look.ts';
 import { createSettler } from './transfer/settle.ts';
+import { createTwins } from './transfer/twins.ts';
 
 export interface ServiceOptions {
   readonly topology: Topology;
@@ -161,6 +162,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       log,
     });
     undo.push(() => peers.stop());
+    const twins = createTwins({ backends, timeoutMs: lookupTimeoutMs, log });
+    undo.push(() => twins.stop());
 
     const learning = createLearning({ backends: topology.backends.map(({ name }) => name), ledger, log });
     undo.push(() => learning.stop());
@@ -231,6 +234,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       pool,
       poller,
       peers,
+      twins,
       onChange: () => dispatcher.policyChanged(),
       log,
     });
@@ -288,6 +292,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       fronts,
       backends,
       isFront,
+      onOneOrthanc: (one, other, orthancId) => twins.found(one, other, orthancId),
       transferTimeout,
       clock,
       random,
@@ -295,6 +300,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     });
     undo.push(() => healer.stop());
     const evacuator = createEvacuator({
+      twinOf: (backend) => twins.twinOf(backend),
       ledger,
       pool,
       backends,
@@ -436,6 +442,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         ending: ending.signal,
         stateFolder: options.home,
         ledgerNotice: notice,
+        twinsNotice: () => twins.notice(),
         accounts,
         clock,
         log,
@@ -476,6 +483,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
 
     learning.start();
     peers.start();
+    twins.start();
     poller.start();
     undo.push(() => poller.stop());
     admission.start();

@@ -48,6 +48,8 @@ export interface AdminDeps {
   readonly stateFolder?: string;
   /** That the ledger is not the one of the time before, and why; null: it is. */
   readonly ledgerNotice?: string | null;
+  /** That backends are one Orthanc under two names; null: none are known to be. */
+  readonly twinsNotice?: () => string | null;
   readonly accounts: Accounts;
   readonly clock: Clock;
   readonly timers?: Timers;

@@ -4,6 +4,7 @@ import type { BackendStatus } from '../backends/pool.ts';
 import type { QueueView } from '../ledger/ledger.ts';
 import type { EpochMs } from '../study.ts';
 import type { AdminDeps } from './deps.ts';
+import { noticeOf } from './health.ts';
 import { heldBack } from './held.ts';
 import type { FarmAnswer } from './observe-schemas.ts';
 import { presentBackend, presentFront } from './present.ts';
@@ -17,6 +18,7 @@ type ViewDeps = Pick<
   | 'clock'
   | 'version'
   | 'ledgerNotice'
+  | 'twinsNotice'
   | 'routing'
   | 'flow'
   | 'learnt'
@@ -42,7 +44,7 @@ export function createFarmView(deps: ViewDeps): () => FarmAnswer {
     return {
       at: iso(now),
       version: deps.version,
-      notice: deps.ledgerNotice ?? null,
+      notice: noticeOf(deps),
       policy: { name: policy, order, shadow },
       waiting: {
         instances: queue.instances,

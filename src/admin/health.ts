@@ -19,9 +19,18 @@ export function livez(deps: Pick<AdminDeps, 'version' | 'startedAt' | 'clock'>):
   };
 }
 
+/** What a person should know although images are routed; null: nothing. */
+export function noticeOf({
+  ledgerNotice,
+  twinsNotice,
+}: Pick<AdminDeps, 'ledgerNotice' | 'twinsNotice'>): string | null {
+  const sentences = [ledgerNotice ?? null, twinsNotice?.() ?? null].filter((one) => one !== null);
+  return sentences.length === 0 ? null : sentences.join(' ');
+}
+
 /** Images can be routed: the ledger answers, and at least one front does. Says what is missing. */
 export function readyz(
-  deps: Pick<AdminDeps, 'ledger' | 'fronts' | 'frontHealth' | 'version' | 'ledgerNotice'>,
+  deps: Pick<AdminDeps, 'ledger' | 'fronts' | 'frontHealth' | 'version' | 'ledgerNotice' | 'twinsNotice'>,
 ): RequestHandler {
   let asked: { readonly at: number; readonly silent: Promise<readonly string[]> } | null = null;
 
@@ -49,7 +58,7 @@ export function readyz(
     response
       .status(ready ? 200 : 503)
       .set('Cache-Control', 'no-store')
-      .json({ ready, missing, notice: deps.ledgerNotice ?? null, version: deps.version });
+      .json({ ready, missing, notice: noticeOf(deps), version: deps.version });
   };
 }
 

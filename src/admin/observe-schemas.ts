@@ -52,7 +52,10 @@ const farmBackend = backendAnswer.extend({
 export const farmAnswer = z.strictObject({
   at: time,
   version: z.string(),
-  notice: z.string().nullable().meta({ description: 'That the ledger was begun anew, and why' }),
+  notice: z
+    .string()
+    .nullable()
+    .meta({ description: 'That the ledger was begun anew, and why; that two backends are one Orthanc' }),
   policy: z.strictObject({ name: z.string(), order: z.string(), shadow: z.string().nullable() }),
   waiting: z.strictObject({
     instances: count,

@@ -277,7 +277,10 @@ export const reconcileAnswer = z.strictObject({ seconds: z.number() });
 export const readyAnswer = z.strictObject({
   ready: z.boolean(),
   missing: z.array(z.string()).meta({ description: 'What is missing, one sentence each' }),
-  notice: z.string().nullable().meta({ description: 'That the ledger was begun anew, and why' }),
+  notice: z
+    .string()
+    .nullable()
+    .meta({ description: 'That the ledger was begun anew, and why; that two backends are one Orthanc' }),
   version: z.string(),
 });
 

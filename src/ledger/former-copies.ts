@@ -81,6 +81,9 @@ export const formerCopiesSql = {
     UPDATE instances AS i SET state = 'vanished', changed_at = @now
     WHERE i.study = @study AND i.state = 'removed' AND i.proven = 0 AND i.discarded = 0 AND NOT ${released} AND NOT ${keptSomewhere}`,
   addEvent: `INSERT INTO events (study, at, kind, text) VALUES (@study, @at, @kind, @text)`,
+  addEventOnce: `
+    INSERT INTO events (study, at, kind, text) SELECT @study, @at, @kind, @text
+    WHERE NOT EXISTS (SELECT 1 FROM events WHERE study = @study AND kind = @kind AND text = @text)`,
   /** Also what an evacuation set in motion before it was stopped. */
   countEvacuated: `
     UPDATE evacuations SET moved = moved + 1, moved_instances = moved_instances + @instances, moved_bytes = moved_bytes + @bytes
@@ -109,6 +112,7 @@ type Part = Pick<
   | 'beginFormerRemoval'
   | 'formerLater'
   | 'formerGone'
+  | 'formerIsShared'
   | 'settleFormerConflict'
   | 'formerConflictSettled'
 >;
@@ -137,6 +141,7 @@ export function createFormerCopies(connection: Connection): Part {
   const noteEmptied = connection.prepare(sql.noteEmptied);
   const lost = connection.prepare(sql.lost);
   const addEvent = connection.prepare(sql.addEvent);
+  const addEventOnce = connection.prepare(sql.addEventOnce);
   const countEvacuated = connection.prepare(sql.countEvacuated);
   const accept = connection.prepare(sql.accept);
 
@@ -231,6 +236,16 @@ export function createFormerCopies(connection: Connection): Part {
         if (gone === 0) return;
         const loss = `${numberOf(gone)} no longer on ${backend}, and proven nowhere else`;
         addEvent.run({ study, at: now, kind: 'vanished', text: loss });
+      });
+    },
+
+    formerIsShared(id, other, now) {
+      connection.write(() => {
+        const row = end.get(id);
+        if (row === undefined) return;
+        const { study, backend } = row;
+        const text = `${backend} and ${other} are one Orthanc: what ${backend} has of it is the very file that ${other} has, and was left alone`;
+        addEventOnce.run({ study, at: now, kind: 'former-is-shared', text });
       });
     },
 

@@ -308,6 +308,11 @@ export interface FailoverLedger {
    * left their front for this backend only, and are proven nowhere else, are `vanished`, with an event.
    */
   formerGone(id: number, moved: { readonly instances: number; readonly bytes: number }, now: EpochMs): void;
+  /**
+   * The former copy is the very file that `other`, another name of the same Orthanc, has of the study: no copy of its own. The row ends, with an
+   * event on the study, unless that says so already; nothing was deleted, and what was proven there still counts.
+   */
+  formerIsShared(id: number, other: string, now: EpochMs): void;
   /** A person decided about a `conflict`: the current backend's content stands, the former may be deleted. Back to `waiting`. */
   settleFormerConflict(id: number, now: EpochMs): void;
   /** Whether the healer may delete content that differs (a person said so). */

@@ -15,6 +15,7 @@ export const systemAnswer = z.object({
   OverwriteInstances: z.boolean().optional(),
   IngestTranscoding: z.string().optional(),
   StorageCompression: z.boolean().optional(),
+  DatabaseServerIdentifier: z.string().optional(),
 });
 
 export const statisticsAnswer = z.object({
@@ -115,6 +116,7 @@ export const uploadAnswer = z.object({ ID: z.string(), Status: z.enum(uploadStat
 
 /** Of an attachment; empty MD5s where `StoreMD5ForAttachments` is off. The same from 1.10.1 to 1.13.0. */
 export const attachmentAnswer = z.object({
+  Uuid: z.string().min(1).optional(),
   UncompressedSize: z.int().nonnegative(),
   UncompressedMD5: z.union([
     z.literal(''),

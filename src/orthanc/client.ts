@@ -70,6 +70,7 @@ class OrthancClient implements Orthanc {
       overwriteInstances: system.OverwriteInstances ?? null,
       ingestTranscoding: blankAsNull(system.IngestTranscoding),
       storageCompression: system.StorageCompression ?? null,
+      databaseId: blankAsNull(system.DatabaseServerIdentifier),
     };
   }
 
@@ -105,6 +106,10 @@ class OrthancClient implements Orthanc {
     };
     await this.http.stream(request, (bytes) => understood(() => list.read(bytes)), options);
     return understood(() => list.end());
+  }
+
+  async anyInstance(options?: CallOptions): Promise<string | null> {
+    return (await this.get('/instances?since=0&limit=1', idsAnswer, options))[0] ?? null;
   }
 
   async describe(ids: readonly string[], options?: CallOptions): Promise<readonly Arrival[]> {

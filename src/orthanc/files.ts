@@ -54,12 +54,12 @@ export class OrthancFiles {
     }
     const info = attachmentAnswer.safeParse(parseJson(answer.body));
     if (!info.success) throw this.http.error('nonsense', request, 'this is no description of a file');
-    const { UncompressedSize: bytes, UncompressedMD5: md5 } = info.data;
-    if (md5 !== '') return { is: { bytes, md5 } };
+    const { UncompressedSize: bytes, UncompressedMD5: md5, Uuid: uuid = null } = info.data;
+    if (md5 !== '') return { is: { bytes, md5, uuid } };
     return {
       further: async () => {
         const hashed = await this.hashFile(id, options);
-        return hashed === null ? null : { bytes, md5: hashed };
+        return hashed === null ? null : { bytes, md5: hashed, uuid };
       },
     };
   }

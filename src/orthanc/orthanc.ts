@@ -44,6 +44,8 @@ export interface SystemInfo {
   readonly overwriteInstances: boolean | null;
   readonly ingestTranscoding: string | null;
   readonly storageCompression: boolean | null;
+  /** Of its database; by default made of the machine and the settings. Null before 1.11. */
+  readonly databaseId: string | null;
 }
 
 /** Signals that exist on every version from 1.10.1; null where an Orthanc does not give one. */
@@ -73,6 +75,11 @@ export interface HeldFile {
   readonly bytes: number;
   /** Lower case hex. */
   readonly md5: string;
+  /**
+   * What its Orthanc gave the file at random when it was stored, and no other file has, on whatever Orthanc: the same under two names is
+   * the same file. Null: it does not say; every version from 1.10.1 on does.
+   */
+  readonly uuid: string | null;
 }
 
 /**
@@ -87,6 +94,8 @@ export interface Orthanc {
   countInstances(options?: CallOptions): Promise<number>;
   /** All ids, whole: paging has no stable order on 1.10.1. */
   instanceIds(options?: CallOptions): Promise<readonly string[]>;
+  /** One it holds, the same as long as that stands; null: it holds none. */
+  anyInstance(options?: CallOptions): Promise<string | null>;
   /**
    * What the hook would have said of these, from the index (bulk-content, parents fetched once each); ids it does not hold are
    * absent from the answer. Sizes are exact.
@@ -94,7 +103,7 @@ export interface Orthanc {
   describe(ids: readonly string[], options?: CallOptions): Promise<readonly Arrival[]>;
   /** File sizes in one call; ids it does not hold are absent. */
   sizes(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, number>>;
-  /** Size and MD5 of the file of each, as recorded on reception; ids it does not hold are absent. Where no MD5 was recorded, the file is read and hashed. */
+  /** Size, MD5 and UUID of the file of each, as recorded on reception; ids it does not hold are absent. Where no MD5 was recorded, the file is read and hashed. */
   held(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, HeldFile>>;
   /** MD5 it recorded on reception, lower case hex; null: it does not hold the instance. Where none was recorded, the file is read and hashed. */
   md5(id: string, options?: CallOptions): Promise<string | null>;

@@ -7,6 +7,7 @@ import type { Orthanc } from '../orthanc/orthanc.ts';
 import { changesBetween, shortened } from '../topology/changes.ts';
 import type { Topology } from '../topology/topology.ts';
 import type { Peers } from '../transfer/peers.ts';
+import type { Twins } from '../transfer/twins.ts';
 import type { FollowingFiles } from './generated-files.ts';
 
 export interface TakeOverDeps {
@@ -19,6 +20,7 @@ export interface TakeOverDeps {
   readonly pool: Pick<LivePool, 'configure'>;
   readonly poller: Pick<Poller, 'follow'>;
   readonly peers: Pick<Peers, 'follow'>;
+  readonly twins: Pick<Twins, 'follow'>;
   /** Backends, policy or order are others now: what waits is decided again. */
   readonly onChange: () => void;
   readonly log: Logger;
@@ -60,6 +62,7 @@ export function createTakeOver(deps: TakeOverDeps): TakeOver {
       latest = next;
       deps.poller.follow(new Map([...deps.fronts, ...deps.clients.map]));
       deps.peers.follow(next.backends);
+      deps.twins.follow();
       const names = (isLive: boolean): string =>
         changes
           .filter((change) => change.isLive === isLive)

@@ -62,13 +62,17 @@ function reserved(document: unknown): readonly Finding[] {
     .map(({ path }) => ({ path, message: 'the name "service" is the service\'s own: choose another' }));
 }
 
+/** Other names of 127.0.0.1, as a URL has them. */
+const ownMachine: ReadonlySet<string> = new Set(['localhost', '[::1]', '[::ffff:7f00:1]', '0.0.0.0', '[::]']);
+
 function urls(document: unknown): readonly Use[] {
   return orthancs(document).flatMap(({ path, entry }) => {
     const url = entry['url'];
     if (typeof url !== 'string' || !URL.canParse(url)) return [];
     const parsed = new URL(url);
-    // Three names of one address; that two other names are the same machine only the network knows.
-    const host = ['localhost', '[::1]'].includes(parsed.hostname) ? '127.0.0.1' : parsed.hostname;
+    // Names of one address; that two other names are the same machine only the network knows.
+    const name = parsed.hostname.replace(/\.$/, '');
+    const host = ownMachine.has(name) ? '127.0.0.1' : name;
     const port = parsed.port === '' ? (parsed.protocol === 'https:' ? '443' : '80') : parsed.port;
     return [{ path: [...path, 'url'], value: `${host}:${port}${parsed.pathname.replace(/\/+$/, '')}` }];
   });

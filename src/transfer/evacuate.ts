@@ -19,6 +19,8 @@ export interface EvacuatorDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly onRebound: (studyUid: string, backend: string) => void;
+  /** Another name of this backend's Orthanc, where one is known. Absent: none is. */
+  readonly twinOf?: (backend: string) => string | null;
   readonly timers?: Timers;
 }
 
@@ -96,6 +98,10 @@ export function createEvacuator(deps: EvacuatorDeps): Evacuator {
       if (status.operator === 'maint') return `${name} is in maint`;
       if (status.health !== 'up') return `${name}: ${status.healthReason ?? status.health}`;
     }
+    // What leaves it for the other name stays on it, and would be found on it again for ever.
+    const twin = deps.twinOf?.(backend) ?? null;
+    if (twin !== null)
+      return `${backend} and ${twin} are one Orthanc: it cannot be emptied until the topology has one of them only`;
     return null;
   }
 

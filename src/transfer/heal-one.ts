@@ -1,22 +1,19 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Ledger, MoveProof } from '../ledger/ledger.ts';
+import type { Ledger } from '../ledger/ledger.ts';
 import type { Logger } from '../log.ts';
-import { type FileState, type Orthanc, OrthancError } from '../orthanc/orthanc.ts';
+import { type Orthanc, OrthancError } from '../orthanc/orthanc.ts';
 import type { Clock, EpochMs, FormerCopy } from '../study.ts';
-import { type FormerKnowledge, type FormerVerdict, judgeFormer, knowledgeOf, type Pair } from './former.ts';
-import { type Pace, relay } from './relay.ts';
+import { type BringOverDeps, bringOver, type Ends } from './bring-over.ts';
+import { knowledgeOf } from './former.ts';
+import { type Shared, sharedNow } from './one-orthanc.ts';
 
-export interface HealOneDeps {
+export interface HealOneDeps extends BringOverDeps {
   readonly ledger: Ledger;
   readonly fronts: ReadonlyMap<string, Orthanc>;
   readonly backends: ReadonlyMap<string, Orthanc>;
-  readonly transferTimeout: { readonly baseMs: number; readonly bytesPerSecond: number };
-  readonly clock: Clock;
   readonly log: Logger;
   /** Whether a backend is one of the fronts in truth, under another address. Absent: none is. */
   readonly isFront?: (backend: string) => Promise<boolean>;
-  /** How fast copies from this backend may go. */
-  readonly paceOf: (backend: string) => Pace | null;
 }
 
 /** What is remembered of a former copy from one look at it to the next. Forgotten at a restart, which costs another look. */
@@ -32,6 +29,8 @@ export interface Memory {
 /** How a look at a former copy ended. */
 export type Look =
   | { readonly kind: 'gone' }
+  /** It is no copy of its own: the file is that of another name of the same Orthanc. */
+  | ({ readonly kind: 'shared' } & Shared)
   /** `waitMs` null: something failed, and it is backed off from. */
   | {
       readonly kind: 'later';
@@ -44,7 +43,6 @@ export type Look =
 const comparedAtOnce = 100;
 /** The former backend holds its index for the whole of a deletion, and answers nobody meanwhile. */
 const deletedAtOnce = 100;
-const copiesAtOnce = 2;
 /** What was on its way to the former backend when it was last empty has arrived by then. */
 const confirmMs = 3000;
 /** A cancelled job needs a moment to end. */
@@ -58,8 +56,8 @@ const deletionOverMs = 60_000;
 
 /**
  * One look at a former copy, and what can be done about it now. The order is what matters: no front is sending there; all that is
- * there is proven, with the same content, on the current backend; that is committed and on disk; the current backend still
- * lists it; only then is the former one asked to delete. It is gone only when a later look shows nothing either, since
+ * there is proven, with the same content and in a file of its own, on the current backend; that is committed and on disk; the current
+ * backend still lists it; only then is the former one asked to delete. It is gone only when a later look shows nothing either, since
  * what a stalled backend had in its buffers comes out after it.
  *
  * @throws OrthancError of whoever failed, LedgerError
@@ -93,6 +91,7 @@ export async function healOne(
   const sizes = await former.sizes(there, { signal });
   const proven: string[] = [];
   const conflicts: string[] = [];
+  const shared: string[] = [];
   for (let from = 0; from < there.length; from += comparedAtOnce) {
     const some = await bringOver(deps, row, { former, current }, there.slice(from, from + comparedAtOnce), {
       known,
@@ -101,8 +100,12 @@ export async function healOne(
     });
     proven.push(...some.proven);
     conflicts.push(...some.conflicts);
+    shared.push(...some.shared);
     await setImmediate();
   }
+  const [sharedId] = shared;
+  if (sharedId !== undefined)
+    return isShared(deps, row, memory, { other: row.target, orthancId: sharedId }, later);
   if (conflicts.length > 0) return inConflict(deps, row, memory, conflicts, later);
 
   const listed = new Set(await current.studyInstanceIds(studyUid, { signal }));
@@ -112,6 +115,9 @@ export async function healOne(
     const some = proven.slice(from, from + deletedAtOnce);
     const since = await oneThatIsAFront(deps, row);
     if (since !== null) return later(since, frontAgainMs);
+    const bound = boundTo(deps, row, current);
+    const found = await sharedNow({ former, bound }, row, some, signal);
+    if (found !== null) return isShared(deps, row, memory, found, later);
     if (!ledger.beginFormerRemoval(row.id, some, clock()))
       return later('the study has moved on meanwhile', jobMs);
     await ledger.durable();
@@ -148,9 +154,11 @@ async function oneThatIsAFront(
   return null;
 }
 
-interface Ends {
-  readonly former: Orthanc;
-  readonly current: Orthanc;
+/** The current backend, and those of the study's other copies. */
+function boundTo(deps: HealOneDeps, { studyUid, backend, target }: FormerCopy, current: Orthanc): Orthanc[] {
+  const names = new Set(deps.ledger.assignments(studyUid).map((assignment) => assignment.backend));
+  const others = [...names].filter((name) => name !== backend && name !== target);
+  return [current, ...others.map((name) => need(deps.backends, name))];
 }
 
 /** Which front may still bring something of the study to the former backend; such jobs are cancelled. Null: none. */
@@ -188,141 +196,24 @@ async function stillSending(
   return null;
 }
 
-/** Compares some instances, copies those that are missing, and keeps the proof of all that may be deleted. */
-async function bringOver(
-  deps: HealOneDeps,
-  row: FormerCopy,
-  ends: Ends,
-  ids: readonly string[],
-  look: {
-    readonly known: FormerKnowledge;
-    readonly sizes: ReadonlyMap<string, number>;
-    readonly signal: AbortSignal;
-  },
-): Promise<{ readonly proven: readonly string[]; readonly conflicts: readonly string[] }> {
-  const { ledger, clock } = deps;
-  const { known, sizes, signal } = look;
-  const [formerMd5s, currentMd5s] = await Promise.all([
-    ends.former.md5s(ids, { signal }),
-    ends.current.md5s(ids, { signal }),
-  ]);
-  const pairs = ids.flatMap((orthancId): Pair[] => {
-    const former = formerMd5s.get(orthancId) ?? null;
-    return former === null ? [] : [{ orthancId, former, current: currentMd5s.get(orthancId) ?? null }];
-  });
-  const verdicts = new Map<Pair, FormerVerdict['kind']>();
-  for (const pair of pairs) {
-    const { kind } = judgeFormer(pair, known);
-    // Peers send by REST: what came in another way is nobody's damage. What is gone by now is looked at no more.
-    const by = kind === 'damage' ? await ends.former.receivedBy(pair.orthancId, { signal }) : 'RestApi';
-    if (by !== null) verdicts.set(pair, by === 'RestApi' ? kind : 'conflict');
-  }
-  const by = (kind: FormerVerdict['kind']): Pair[] => pairs.filter((pair) => verdicts.get(pair) === kind);
-  const standing = [...by('same'), ...by('damage'), ...by('accepted')].map((pair) => pair.orthancId);
-  const files = await ends.current.verify(standing, { signal });
-  const isWhole = ({ orthancId }: Pair): boolean => files.get(orthancId) === 'intact';
-
-  const proofs: MoveProof[] = [];
-  const note = (orthancId: string, md5: string): void => {
-    proofs.push({ orthancId, md5, bytes: sizes.get(orthancId) ?? 0 });
-  };
-  for (const { orthancId, former } of by('same').filter(isWhole)) note(orthancId, former);
-  for (const kind of ['damage', 'accepted'] as const) {
-    for (const { orthancId, former, current } of by(kind).filter(isWhole)) {
-      // Written before it is deleted, so that a crash in between can only say it twice.
-      const why = kind === 'damage' ? 'came through here and was never proven there' : 'a person decided so';
-      ledger.addEvent(row.studyUid, {
-        at: clock(),
-        kind: `former-${kind}`,
-        text: `${orthancId}: ${row.backend} has other content (MD5 ${former}) than ${row.target} (MD5 ${current}), which stands: ${why}`,
-      });
-      note(orthancId, current ?? former);
-    }
-  }
-  const broken = await cutOff(row, ends, [...by('same'), ...by('damage'), ...by('accepted')], files, signal);
-  const missing = [...by('missing'), ...broken].values();
-  let failed = false;
-  const copier = async (): Promise<void> => {
-    for (const { orthancId, former } of missing) {
-      if (failed) return;
-      try {
-        await copyProven(
-          deps,
-          row,
-          ends,
-          { orthancId, md5: former, bytes: sizes.get(orthancId) ?? 0 },
-          signal,
-        );
-        note(orthancId, former);
-      } catch (error) {
-        failed = true;
-        throw error;
-      }
-    }
-  };
-  const copiers = await Promise.allSettled(Array.from({ length: copiesAtOnce }, copier));
-  // Kept also when one failed: what was copied is not copied again.
-  if (proofs.length > 0) ledger.formerProven(row.id, proofs, clock());
-  for (const ended of copiers) if (ended.status === 'rejected') throw ended.reason;
-  return {
-    proven: proofs.map((proof) => proof.orthancId),
-    conflicts: by('conflict').map((pair) => pair.orthancId),
-  };
+/** Whether a deletion may still be on its way there: not before that is over may the study be bound to the former backend again. */
+function mayBeDeleting({ state }: FormerCopy, memory: Memory, clock: Clock): boolean {
+  if (state !== 'deleting' && memory.askedAt === null) return false;
+  memory.askedAt ??= clock();
+  return clock() - memory.askedAt < deletionOverMs;
 }
 
-/**
- * What the current backend has recorded and cannot read from its disk, as a full one leaves it. Where the former one still has the
- * same content, it is deleted on the current one, to be copied again; it is on the former one all the while.
- *
- * @throws OrthancError when there is nothing whole to copy from, and then nothing was deleted
- */
-async function cutOff(
+function isShared(
+  { clock }: HealOneDeps,
   row: FormerCopy,
-  { former, current }: Ends,
-  pairs: readonly Pair[],
-  files: ReadonlyMap<string, FileState>,
-  signal: AbortSignal,
-): Promise<readonly Pair[]> {
-  const broken = pairs.filter(({ orthancId }) => files.get(orthancId) !== 'intact');
-  if (broken.length === 0) return [];
-  const ids = broken.map((pair) => pair.orthancId);
-  const there = await former.verify(ids, { signal });
-  const lost = broken.filter(
-    (pair) => pair.former !== pair.current || there.get(pair.orthancId) !== 'intact',
-  );
-  if (lost.length > 0) {
-    const what = `${row.target} cannot read ${lost[0]?.orthancId} from its disk`;
-    throw new OrthancError(
-      row.target,
-      'nonsense',
-      `${what}, and ${row.backend} has no whole file of the same`,
-    );
-  }
-  for (const id of ids) if (files.get(id) === 'damaged') await current.delete(id, { signal });
-  return broken;
-}
-
-/** @throws OrthancError, also when the other end does not have it with this content afterwards */
-async function copyProven(
-  deps: HealOneDeps,
-  row: FormerCopy,
-  { former, current }: Ends,
-  { orthancId, md5, bytes }: MoveProof,
-  signal: AbortSignal,
-): Promise<void> {
-  const request = { from: former, to: current, id: orthancId, bytes, pace: deps.paceOf(row.backend), signal };
-  const copied = await relay(request, deps);
-  const arrived = await current.md5(orthancId, { signal });
-  const file = (await current.verify([orthancId], { signal })).get(orthancId);
-  if (copied !== null && arrived === md5 && file === 'intact') return;
-  // Only what this copy has just put there, never what was there already.
-  if (copied?.stored === true && arrived !== null) await current.delete(orthancId, { signal });
-  const what =
-    arrived === null ? 'does not hold' : arrived === md5 ? 'kept a cut-off file of' : 'has other content for';
-  throw new OrthancError(
-    row.target,
-    'nonsense',
-    `${row.target} ${what} ${orthancId} after it was copied there`,
+  memory: Memory,
+  shared: Shared,
+  later: (reason: string, waitMs: number | null) => Look,
+): Look {
+  if (!mayBeDeleting(row, memory, clock)) return { kind: 'shared', ...shared };
+  return later(
+    `${row.backend} and ${shared.other} are one Orthanc; what was asked before may still be under way`,
+    null,
   );
 }
 
@@ -335,9 +226,7 @@ function inConflict(
 ): Look {
   const number = conflicts.length === 1 ? 'one instance' : `${conflicts.length} instances`;
   const reason = `${row.backend} has other content than ${row.target} for ${number} (${conflicts.slice(0, 3).join(', ')}); a person decides`;
-  // In this state the study may be bound to the former backend again: not while a deletion may still be on its way there.
-  const mayBeDeleting = row.state === 'deleting' && clock() - (memory.askedAt ??= clock()) < deletionOverMs;
-  if (mayBeDeleting) return later(reason, null);
+  if (mayBeDeleting(row, memory, clock)) return later(reason, null);
   ledger.addEvent(row.studyUid, { at: clock(), kind: 'former-conflict', text: reason });
   log.warn('former copy in conflict', { study: row.studyUid, former: row.backend, backend: row.target });
   return { kind: 'later', state: 'conflict', reason, waitMs: 0 };

@@ -12,6 +12,8 @@ import { Pace } from './relay.ts';
 export interface HealerDeps extends Omit<HealOneDeps, 'paceOf'> {
   readonly pool: Pick<BackendPool, 'statuses'>;
   readonly random: () => number;
+  /** Two names were found to lead to one Orthanc, by this instance. */
+  readonly onOneOrthanc?: (one: string, other: string, orthancId: string) => void;
   readonly timers?: Timers;
 }
 
@@ -133,6 +135,19 @@ export function createHealer(deps: HealerDeps): Healer {
         instances: memory.instances,
         bytes: memory.bytes,
       });
+      return;
+    }
+    if (found.kind === 'shared') {
+      const { other, orthancId } = found;
+      ledger.formerIsShared(row.id, other, now);
+      memories.delete(row.id);
+      log.warn('former copy is no copy of its own; it was left alone', {
+        study: row.studyUid,
+        former: row.backend,
+        backend: other,
+        instance: orthancId,
+      });
+      deps.onOneOrthanc?.(row.backend, other, orthancId);
       return;
     }
     const { state, reason, waitMs } = found;

@@ -22,6 +22,7 @@ const system: SystemInfo = {
   dicomPort: 4242,
   overwriteInstances: false,
   ingestTranscoding: null,
+  databaseId: null,
   storageCompression: false,
 };
 const answering = { load: () => Promise.resolve(reading), system: () => Promise.resolve(system) };

@@ -1,8 +1,9 @@
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { type Farm, startFarm } from '../support/farm.ts';
+import { makeInstance } from '../support/synthetic.ts';
 import { followDde, isNarrow, type Ran, root, runDde, spawnDde } from './dde.ts';
 
 const escape = String.fromCodePoint(27);
@@ -162,6 +163,21 @@ describe('a farm at rest', () => {
     const wrong = await dde(['check'], { DDE_FRONT_PASSWORD: 'another' });
     expect(wrong.code).toBe(1);
     expect(wrong.out).toContain('refuses');
+  });
+
+  test('check names two backends that are one Orthanc, reached under two names', async () => {
+    const [one, other] = [farm.backend('orthanc1'), farm.backend('orthanc2')];
+    const image = makeInstance({ seed: 'under two names' });
+    await one.fetch('/instances', { method: 'POST', body: new Uint8Array(image.file) });
+    const file = join(dirname(farm.topology.file), 'twins.yaml');
+    const topology = await readFile(farm.topology.file, 'utf8');
+    await writeFile(file, topology.replaceAll(other.url, one.url.replace('127.0.0.1', '127.0.0.2')));
+    const twins = await dde(['check', '--json'], { DDE_TOPOLOGY: file });
+    await one.fetch(`/instances/${image.orthancId}`, { method: 'DELETE' });
+    await rm(file);
+    expect(twins.code).toBe(1);
+    expect(twins.out).toContain('orthanc1 and orthanc2 are one Orthanc under two names');
+    expect((await dde(['check'])).out).not.toContain('one Orthanc');
   });
 
   test('the committed files are what the committed topology says', async () => {

@@ -22,6 +22,7 @@ const writes: ReadonlySet<string | symbol> = new Set<keyof Ledger>([
   'beginFormerRemoval',
   'formerLater',
   'formerGone',
+  'formerIsShared',
   'settleFormerConflict',
   'startEvacuation',
   'noteEvacuation',

@@ -44,6 +44,7 @@ export class SimOrthanc extends Server implements Orthanc {
       overwriteInstances: false,
       ingestTranscoding: null,
       storageCompression: false,
+      databaseId: null,
     }));
   }
 
@@ -66,6 +67,10 @@ export class SimOrthanc extends Server implements Orthanc {
     return this.ask('read', options, () => [...this.images.keys()]);
   }
 
+  anyInstance(options?: CallOptions): Promise<string | null> {
+    return this.ask('read', options, () => this.images.keys().next().value ?? null);
+  }
+
   describe(ids: readonly string[], options?: CallOptions): Promise<readonly Arrival[]> {
     return this.ask('read', options, () => this.#of(ids).map((image) => arrivalOf(this.name, image)));
   }
@@ -77,7 +82,12 @@ export class SimOrthanc extends Server implements Orthanc {
   held(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, HeldFile>> {
     return this.ask('read', options, () => {
       this.world.looked(this.name, [...ids]);
-      return new Map(this.#of(ids).map((one) => [one.id, { bytes: bytesOf(one), md5: one.md5 }]));
+      return new Map(
+        this.#of(ids).map((one) => [
+          one.id,
+          { bytes: bytesOf(one), md5: one.md5, uuid: `${this.name} ${one.id}` },
+        ]),
+      );
     });
   }
 

@@ -27,6 +27,7 @@ test('a ledger that fails leaves everything as it was, and the change is still o
     },
     poller: { follow: () => undefined },
     peers: { follow: (backends) => followed.push(`peers ${urls(backends)}`) },
+    twins: { follow: () => undefined },
     onChange: () => undefined,
     log: silentLogger(),
   });

@@ -308,6 +308,12 @@ history:
       'port 8042 is taken by backends[0].run.httpPort',
     ],
     ['https://archive.example/orthanc/', 'http://127.0.0.1:8032/', 'is the address of fronts[0].url too'],
+    ['https://archive.example/orthanc/', 'http://localhost.:8032/', 'is the address of fronts[0].url too'],
+    [
+      'https://archive.example/orthanc/',
+      'http://[::ffff:127.0.0.1]:8032/',
+      'is the address of fronts[0].url too',
+    ],
     ['https://archive.example/orthanc/', 'https://a:b@archive.example/', 'must not carry a user or password'],
     ['default: letmein', 'default: "a}b"', 'must have no space, quote'],
     ['backends:', 'routing: { lookupTimeout: 20 s }\nbackends:', 'must not be longer than requestTimeout'],

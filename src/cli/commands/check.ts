@@ -7,6 +7,7 @@ import { createOrthanc } from '../../orthanc/client.ts';
 import { OrthancError } from '../../orthanc/orthanc.ts';
 import { loadTopology } from '../../topology/load.ts';
 import type { OrthancConfig, Topology } from '../../topology/topology.ts';
+import { findTwins, twinSentence } from '../../transfer/twins.ts';
 import { UserError } from '../../user-error.ts';
 import {
   connectService,
@@ -40,12 +41,13 @@ export function registerCheck(program: Command, context: CliContext): void {
     .action(async (options: ServiceOptions) => {
       const environment = context.environment();
       const topology = loadTopology(environment.topologyFile, environment.variables);
-      const reached = await Promise.all([
+      const [twins, ...reached] = await Promise.all([
+        twinsAmong(topology),
         ...topology.fronts.map((front) => checkOrthanc('front', front, topology)),
         ...topology.backends.map((backend) => checkOrthanc('backend', backend, topology)),
         checkService(context, options),
       ]);
-      const findings = [...reached, checkFiles(context)];
+      const findings = [...withTwins(reached, twins), checkFiles(context)];
       const wrong = findings.reduce((sum, finding) => sum + finding.problems.length, 0);
       if (wrong > 0) context.exitWith(1);
       const { out } = context;
@@ -65,6 +67,34 @@ export function registerCheck(program: Command, context: CliContext): void {
       out.line();
       out.line(wrong === 0 ? 'Nothing is wrong.' : `${counted(wrong, 'thing')} to mend.`);
     });
+}
+
+/** By the name of the second of two backends that are one Orthanc: what is to be said of it. */
+async function twinsAmong({ backends }: Topology): Promise<ReadonlyMap<string, readonly string[]>> {
+  const clients = new Map(
+    backends.map(({ name, url, username, password }) => [
+      name,
+      createOrthanc({ name, url, username, password, requestTimeoutMs: patienceMs }),
+    ]),
+  );
+  try {
+    const { twins } = await findTwins(clients, { timeoutMs: patienceMs });
+    const bySecond = Map.groupBy(twins, ({ other }) => other);
+    return new Map([...bySecond].map(([name, of]) => [name, of.map(twinSentence)]));
+  } finally {
+    for (const client of clients.values()) client.close();
+  }
+}
+
+function withTwins(
+  findings: readonly Finding[],
+  twins: ReadonlyMap<string, readonly string[]>,
+): readonly Finding[] {
+  return findings.map((finding) =>
+    finding.kind === 'backend'
+      ? { ...finding, problems: [...finding.problems, ...(twins.get(finding.name) ?? [])] }
+      : finding,
+  );
 }
 
 async function checkOrthanc(
