@@ -12,7 +12,7 @@ export interface LanesDeps {
   readonly pool: BackendPool;
   readonly frontRest: FrontRest;
   readonly limits: ClaimLimits;
-  /** While images keep coming, transfers to a backend begin at least so far apart, up to two and a half times as far where few come meanwhile, unless they are full; milliseconds. See `gatherFor`. */
+  /** While images keep coming, transfers to a backend begin at least so far apart, unless they are full; milliseconds. See `gatherFor`. */
   readonly gatherMs: number;
   readonly carry: (transfer: Transfer, signal: AbortSignal) => Promise<void>;
   readonly clock: Clock;
