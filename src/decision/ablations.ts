@@ -9,6 +9,7 @@ const changes = {
   'no-prediction': { size: 'arrived' },
   'no-efficiency': { efficiency: false },
   'no-shared-learning': { kin: false },
+  'no-booked-time': { booked: false },
   'one-parameter': { oneParameter: true },
   'no-exploration': { exploration: false },
   'no-virtual-places': { virtualPlaces: false },

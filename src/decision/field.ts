@@ -6,7 +6,7 @@ import { type ProspectOptions, type Reckoning, reckon, type Standing, standingOf
 /** What one study may look forward to on each of the candidates, which are numbered in the order given. */
 export interface Field {
   readonly standings: readonly Standing[];
-  readonly seconds: ArrayLike<number>;
+  readonly scores: ArrayLike<number>;
   /** The best of all; -1: there are none. */
   readonly best: number;
   /** The best of those with a free lane; -1: none has one. */
@@ -26,9 +26,9 @@ export function createFields(
   let standings: Standing[] = [];
   let at: EpochMs = Number.NaN;
   let kin: Kin | null = null;
-  let seconds = new Float64Array(0);
+  let scores = new Float64Array(0);
   let booked = new Float64Array(0);
-  const one: Reckoning = { seconds: 0, booked: 0, ownSeconds: 0 };
+  const one: Reckoning = { score: 0, seconds: 0, booked: 0, ownSeconds: 0 };
 
   function stand(candidates: readonly Candidate[], now: EpochMs): void {
     if (now !== at || !areSameModels(candidates)) {
@@ -46,8 +46,8 @@ export function createFields(
       if (candidate === undefined || standings[index]?.candidate === candidate) continue;
       standings[index] = standingOf(candidate, kin, now, options);
     }
-    if (seconds.length >= candidates.length) return;
-    seconds = new Float64Array(candidates.length);
+    if (scores.length >= candidates.length) return;
+    scores = new Float64Array(candidates.length);
     booked = new Float64Array(candidates.length);
   }
 
@@ -59,11 +59,11 @@ export function createFields(
     );
   }
 
-  /** Whether the first is the better place: sooner, then less booked, then left alone for longer. */
+  /** Whether the first is the better place: by its score, then less booked, then left alone for longer. */
   function isBetter(a: number, b: number): boolean {
-    const secondsA = seconds[a] ?? 0;
-    const secondsB = seconds[b] ?? 0;
-    if (secondsA !== secondsB) return secondsA < secondsB;
+    const scoreA = scores[a] ?? 0;
+    const scoreB = scores[b] ?? 0;
+    if (scoreA !== scoreB) return scoreA < scoreB;
     const bookedA = booked[a] ?? 0;
     const bookedB = booked[b] ?? 0;
     if (bookedA !== bookedB) return bookedA < bookedB;
@@ -95,11 +95,11 @@ export function createFields(
       const standing = standings[index];
       if (standing === undefined) continue;
       reckon(size, standing, one);
-      seconds[index] = one.seconds;
+      scores[index] = one.score;
       booked[index] = one.booked;
       if (best === -1 || isBetter(index, best)) best = index;
       if (standing.isFree && (bestFree === -1 || isBetter(index, bestFree))) bestFree = index;
     }
-    return { standings, seconds, best, bestFree, first };
+    return { standings, scores, best, bestFree, first };
   };
 }

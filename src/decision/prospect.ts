@@ -19,6 +19,8 @@ export interface Standing {
   readonly aheadSeconds: number;
   /** Lanes that are left to count with. */
   readonly freeLanes: number;
+  /** How much a second counts for which it is booked. */
+  readonly bookedWeight: number;
   /** Until a lane comes free, were none free now. */
   readonly backlogSeconds: number;
   /** Seconds for which nothing has moved, where that counts against it; null: it does not. */
@@ -27,9 +29,11 @@ export interface Standing {
 
 /** What comes of it for one study. */
 export interface Reckoning {
-  /** Seconds from now until the study would be available there. Lower is better. */
+  /** What is decided by, in seconds: until the study would be available there, and for how long the backend would then be booked. Lower is better. */
+  score: number;
+  /** Seconds from now until the study would be available there. */
   seconds: number;
-  /** Of equal seconds the smaller one is better: how far ahead the backend is booked. */
+  /** Seconds from now for which the backend has work then, this study included. Of equal scores the one with less is better. */
   booked: number;
   ownSeconds: number;
 }
@@ -39,6 +43,8 @@ export interface ProspectOptions {
   readonly efficiency: boolean;
   /** False: nothing that is uncertain of a backend is taken from the others. */
   readonly kin: boolean;
+  /** False: only when the study itself is available counts, and not for how long the backend is booked. */
+  readonly booked: boolean;
   /** True: one speed for each backend, in bytes a second. */
   readonly oneParameter: boolean;
 }
@@ -53,6 +59,14 @@ const imagesTogether = 20;
 const reservedSpread = 5;
 /** However much is reserved, so much of the lanes is left to count with: the arrivals it is reserved for are a guess. */
 const leastShare = 0.1;
+/**
+ * A second for which a backend is booked counts as so many of the study's own. Who comes next waits for all of it, and what is expected of
+ * a backend with much to do is wrong sooner. Counting the study's own time alone was rejected: it took the second lane of a busy backend
+ * beside an idle one as long as its own end was the same, and of equal backends the slowest studies ended later than where
+ * what is in flight is counted. 1 and 4 are hardly worse; counting only what is ahead of the study, and not what it brings itself, makes the
+ * slowest ones of ten speeds twice as late, and counting only what it brings itself those of equal backends no better.
+ */
+const bookedWeight = 2;
 /**
  * Silence says nothing until it is this many seconds, and this many times as long as what is under way should take; then it makes the
  * backend slower by as much as it is late, down to a thousandth.
@@ -114,6 +128,7 @@ export function standingOf(
     reservedSeconds: reservedWork,
     aheadSeconds: ahead,
     freeLanes: free,
+    bookedWeight: options.booked ? bookedWeight : 0,
     backlogSeconds: Math.min(ahead / free, (ahead + reservedWork) / lanes),
     quietSeconds: quiet?.seconds ?? null,
   };
@@ -145,6 +160,7 @@ export function reckon(size: StudySize, standing: Standing, into: Reckoning): vo
   into.ownSeconds = own;
   into.booked = (standing.aheadSeconds + coming + own) / lanes;
   into.seconds = Math.max(Math.min(whileArriving, afterwards), into.booked, size.arrivesIn + last);
+  into.score = into.seconds + standing.bookedWeight * into.booked;
 }
 
 /**

@@ -184,6 +184,8 @@ function expectedOn(
   if (some.length === 0) return new Map();
   const { scores } = expectedCompletion.choose(study, some, at);
   return new Map(
-    scores.filter(({ score }) => Number.isFinite(score)).map(({ backend, score }) => [backend, score]),
+    scores.flatMap(({ backend, inputs: { seconds } }) =>
+      typeof seconds === 'number' && Number.isFinite(seconds) ? [[backend, seconds] as const] : [],
+    ),
   );
 }

@@ -81,7 +81,7 @@ export function chooseAnew(
   if (backend === null) return { kind: 'waits', reason: verdict.reason };
   const why =
     verdict.backend === null
-      ? 'expected to be available there soonest, after waiting for a lane'
+      ? 'soonest there, for this study and for those that come next, after waiting for a lane'
       : verdict.reason;
   const considered = verdict.considered.map((one) =>
     one.backend === backend ? { ...one, passedOver: null } : one,

@@ -33,7 +33,7 @@ test('explain says what was reckoned with, and what happened', async () => {
   expect(ran, ran.err).toMatchObject({ code: 0 });
   expect(isNarrow(ran), ran.out).toBe(true);
   expect(ran.out).toMatch(/Reckoned with \d+ images?, /);
-  expect(ran.out).toMatch(/BACKEND +SECONDS +WAIT +OWN +c ms +o ms +r MB\/s +g +LANES/);
+  expect(ran.out).toMatch(/BACKEND +SECONDS +BOOKED +OWN +c ms +o ms +r MB\/s +g +LANES/);
   expect(ran.out).toMatch(/images +\d+ +3, 3 proven/);
   expect(ran.out).not.toContain('not yet');
   const json = decisionsAnswer

@@ -17,6 +17,7 @@ const figures = {
   arrivesIn: 40,
   seconds: 6.12,
   backlogSeconds: 2,
+  bookedSeconds: 4.6,
   ownSeconds: 4.12,
   msPerTransfer: 15,
   msPerInstance: 8,
@@ -46,7 +47,7 @@ test('the chosen one comes first, those out of question last, each figure in its
   expect(lines[0]?.split(/ {2,}/)).toEqual([
     'BACKEND',
     'SECONDS',
-    'WAIT',
+    'BOOKED',
     'OWN',
     'c ms',
     'o ms',
@@ -56,8 +57,8 @@ test('the chosen one comes first, those out of question last, each figure in its
     'WHY NOT',
   ]);
   expect(lines.slice(1).map((line) => line.charAt(0))).toEqual(expect.arrayContaining(['a', 'b', 'c']));
-  expect(lines[1]).toMatch(/^a +6\.1 +2\.0 +4\.1 +15 +8 +60 +1 +1\/2 +chosen; lookup/);
-  expect(text).toMatch(/state drain,\s+up/);
+  expect(lines[1]).toMatch(/^a +6\.1 +4\.6 +4\.1 +15 +8 +60 +1 +1\/2 +chosen; lookup/);
+  expect(text).toMatch(/state\s+drain,\s+up/);
   expect(text).not.toContain('ready');
 });
 

@@ -56,8 +56,17 @@ function rowsOf(choice: Choice, candidates: readonly Candidate[]): string[][] {
     const inputs = choice.scores.find((score) => score.backend === backend)?.inputs ?? {};
     const isFree = busyLanes < lanes;
     const figure = (name: string): string => Number(inputs[name]).toFixed(1);
+    const score = choice.scores.find((one) => one.backend === backend)?.score ?? Number.NaN;
     const remark = choice.backend === backend ? place : isFree ? '' : 'no lane free';
-    return [backend, figure('backlogSeconds'), figure('ownSeconds'), figure('seconds'), remark];
+    return [
+      backend,
+      figure('backlogSeconds'),
+      figure('ownSeconds'),
+      figure('seconds'),
+      figure('bookedSeconds'),
+      score.toFixed(1),
+      remark,
+    ];
   });
 }
 

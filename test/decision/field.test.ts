@@ -11,7 +11,7 @@ import type { StudyToPlace } from '../../src/study.ts';
 import { candidate, study } from './candidates.ts';
 
 const now = 1_000_000_000;
-const options = { efficiency: true, kin: true, oneParameter: false };
+const options = { efficiency: true, kin: true, booked: true, oneParameter: false };
 
 /** Few values, so that equal ones are usual. */
 const some = (...values: number[]) => fc.constantFrom(...values);
@@ -54,7 +54,7 @@ function studiesOf(sizes: readonly StudyToPlace['expected'][]): StudyToPlace[] {
 
 interface Plain {
   readonly index: number;
-  readonly seconds: number;
+  readonly score: number;
   readonly booked: number;
   readonly isFree: boolean;
   readonly lastPlacement: number;
@@ -69,17 +69,14 @@ function plainly(size: StudyToPlace['expected'], candidates: readonly Candidate[
   return candidates
     .map((one, index) => {
       const standing = standingOf(one, kin, now, options);
-      const into = { seconds: 0, booked: 0, ownSeconds: 0 };
+      const into = { score: 0, seconds: 0, booked: 0, ownSeconds: 0 };
       reckon(size, standing, into);
-      const { seconds, booked } = into;
-      return { index, seconds, booked, isFree: standing.isFree, lastPlacement: one.lastPlacement };
+      const { score, booked } = into;
+      return { index, score, booked, isFree: standing.isFree, lastPlacement: one.lastPlacement };
     })
     .toSorted(
       (a, b) =>
-        a.seconds - b.seconds ||
-        a.booked - b.booked ||
-        a.lastPlacement - b.lastPlacement ||
-        a.index - b.index,
+        a.score - b.score || a.booked - b.booked || a.lastPlacement - b.lastPlacement || a.index - b.index,
     );
 }
 
@@ -97,7 +94,7 @@ describe('the fast way is the plain way', () => {
           const plain = plainly(one.expected, candidates);
           expect(field.best).toBe(plain[0]?.index);
           expect(field.bestFree).toBe(plain.find(({ isFree }) => isFree)?.index ?? -1);
-          expect(field.seconds[field.best]).toBe(plain[0]?.seconds);
+          expect(field.scores[field.best]).toBe(plain[0]?.score);
           expect([...field.first(16)]).toEqual(plain.slice(0, 16).map(({ index }) => index));
           const best = candidates[field.best]?.backend ?? '';
           candidates = changed(afterPlacement(candidates, best, one), changes.next().value);

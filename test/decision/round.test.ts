@@ -54,7 +54,8 @@ const held = (backend: string): Holdings => ({ held: new Map([[backend, 3]]), si
 const nobody = (): boolean => false;
 
 describe('a round over a farm whose lanes are full', () => {
-  const full = [candidate('a', { busyLanes: 2 }), candidate('b', { busyLanes: 2 })];
+  const booked = { busyLanes: 2, instancesInFlight: 100 };
+  const full = [candidate('a', booked), candidate('b', booked)];
   const waiting = ['1', '2', '3', '4'].map((uid) => unplaced(uid));
 
   test('asks the policy for nobody, where nobody must hear why', () => {

@@ -39,7 +39,8 @@ test('a study whose backend is out does not wait for a free lane elsewhere: new 
     kind: 'rebound',
     backend: 'c',
     expectedEpoch: 1,
-    reason: 'rebound from a; expected to be available there soonest, after waiting for a lane',
+    reason:
+      'rebound from a; soonest there, for this study and for those that come next, after waiting for a lane',
   });
   const reasons = new Map(chosen.request.considered.map(({ backend, passedOver }) => [backend, passedOver]));
   expect(reasons.get('c')).toBeNull();

@@ -36,6 +36,12 @@ const leastDifference = 0.05 ** 2;
  * noise was tried: where some are truly slow for a while they are believed less, and the slowest studies end later by a tenth.
  */
 const standsOut = 0.8;
+/**
+ * However uncertain it is, nothing of a backend is drawn further, as a logarithm: two thirds more or less. Those that were measured first
+ * are the fast ones, and one that was not heard of yet is rather slower than they. Without this bound the largest studies of a batch were given to
+ * the slowest of ten new backends, and where half are slow per byte and half per instance each was taken for something in between.
+ */
+const mostDrawn = 0.5;
 
 /** What these backends have in common; null: nothing was measured of any of them. */
 export function kinOf(models: readonly ServiceModel[], now: EpochMs): Kin | null {
@@ -93,7 +99,7 @@ type Seconds = Pick<ServiceModel, 'secondsPerTransfer' | 'secondsPerInstance' | 
  * The model's c, o and s, drawn towards its kin's as far as they are uncertain: the posterior mean under a normal law, with the whole
  * covariance, since what o and s have to be together is known long before either. No further than its own standard deviation:
  * that one backend is out of all measure is no chance, however alike the others are (Efron and Morris, "Limiting the risk of Bayes and
- * empirical Bayes estimators", Journal of the American Statistical Association 67, 1972, 130–139).
+ * empirical Bayes estimators", Journal of the American Statistical Association 67, 1972, 130–139), nor further than `mostDrawn`.
  */
 export function likeKin(model: ServiceModel, kin: Kin | null): Seconds {
   if (kin === null) return model;
@@ -117,7 +123,9 @@ export function likeKin(model: ServiceModel, kin: Kin | null): Seconds {
   const [D, E, F] = [a * h - co * co, os * co - a * cs, a * d - os * os];
   const determinant = a * A + os * B + co * C;
   const drawn = (own: number, { middle, variance }: Figure, off: number, deviation: number): number =>
-    Math.exp(own + limited(middle + (variance * off) / determinant - own, Math.sqrt(deviation)));
+    Math.exp(
+      own + limited(middle + (variance * off) / determinant - own, Math.min(mostDrawn, Math.sqrt(deviation))),
+    );
   return {
     secondsPerInstance: drawn(logs.o, kin.o, A * x + B * y + C * z, oo),
     secondsPerByte: drawn(logs.s, kin.s, B * x + D * y + E * z, ss),

@@ -7,7 +7,7 @@ type Inputs = ConsideredAnswer['inputs'];
 /** Figures that have a column of their own: their name among the inputs, its heading, and how it is written. */
 const columns = [
   { name: 'seconds', head: 'SECONDS', text: (value: number) => seconds(value) },
-  { name: 'backlogSeconds', head: 'WAIT', text: (value: number) => seconds(value) },
+  { name: 'bookedSeconds', head: 'BOOKED', text: (value: number) => seconds(value) },
   { name: 'ownSeconds', head: 'OWN', text: (value: number) => seconds(value) },
   { name: 'msPerTransfer', head: 'c ms', text: (value: number) => figure(value) },
   { name: 'msPerInstance', head: 'o ms', text: (value: number) => figure(value) },
@@ -20,6 +20,8 @@ const usualState = 'ready, up';
 
 const knownElsewhere = new Set<string>([
   ...columns.map(({ name }) => name),
+  // BOOKED holds it, but for what is still to come.
+  'backlogSeconds',
   'instances',
   'bytes',
   'arrivesIn',

@@ -35,13 +35,12 @@ test('of backends nothing was measured of, nothing is in common, and each is as 
   expect(efficiencyLikeKin(prior, null, now)).toBe(1);
 });
 
-test('one that nothing is known of is taken to be much more like the others than like the prior', () => {
+test('one that nothing is known of is taken to be more like the others than the prior says, and never all the way', () => {
   const slow = [1, 2, 3, 4].map((seed) => learnt(0.08, 1 / 6e6, 100, seed));
   const guess = usual(likeKin(prior, kinOf([...slow, prior], now)));
-  expect(
-    guess / usual({ secondsPerTransfer: 0.015, secondsPerInstance: 0.08, secondsPerByte: 1 / 6e6 }),
-  ).toBeGreaterThan(0.4);
-  expect(guess / usual(prior)).toBeGreaterThan(3);
+  expect(guess / usual(prior)).toBeGreaterThan(1.5);
+  // The first to be measured are the fast ones as a rule, or the slow ones by chance: e^0.5 and no more.
+  expect(guess / usual(prior)).toBeLessThan(1.7);
 });
 
 test('what differs by chance between equal backends is mostly taken for none', () => {
