@@ -45,7 +45,8 @@ test('a farm that runs starts a backend that is added to the topology, moves it,
   const [http = 0, dicom = 0, otherHttp = 0] = await freePorts(3);
 
   // Somebody else has its port: said, and nothing else suffers.
-  const holder = createServer();
+  // It hangs up at once: what holds on to a connection could not be closed.
+  const holder = createServer((socket) => socket.destroy());
   await new Promise<void>((resolve) => holder.listen({ port: http, host: '127.0.0.1' }, resolve));
   await editBackends(farm, (backends) => [...backends, entry('orthanc3', http, dicom)]);
   await up.said(new RegExp(`orthanc3 is not started: .*${http} \\(orthanc3, HTTP\\) is in use by`));

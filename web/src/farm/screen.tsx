@@ -1,5 +1,5 @@
 import { JournalList } from '../journal/list.tsx';
-import type { Farm } from '../lib/contract.ts';
+import type { Farm, JournalEntry } from '../lib/contract.ts';
 import { age, count, counted, perSecond, size } from '../lib/format.ts';
 import { farm, journal, liveState } from '../lib/live.ts';
 import { isReceiving, type Verdict, verdictOf } from '../lib/verdict.ts';
@@ -44,11 +44,16 @@ export function FarmScreen() {
       <div class="two">
         <Fronts seen={seen} />
         <Card title="Lately" actions={<a href="#/journal">The whole journal</a>}>
-          <JournalList entries={journal.value.slice(0, 8)} />
+          <JournalList entries={lately(journal.value)} brief />
         </Card>
       </div>
     </>
   );
+}
+
+/** Who signs in is in the journal; here it would stand in the way of what happened. */
+function lately(entries: readonly JournalEntry[]): readonly JournalEntry[] {
+  return entries.filter(({ kind }) => kind !== 'sign-in' && kind !== 'sign-out').slice(0, 6);
 }
 
 function Hero({ seen, verdict }: { seen: Farm; verdict: Verdict }) {
