@@ -18,13 +18,19 @@ export function FarmScreen() {
         <Loading what="the farm" />
       </>
     );
-  const verdict = verdictOf(seen);
+  const isOld = liveState.value === 'reconnecting';
+  const verdict = isOld
+    ? ({ tone: 'warn', title: 'The service does not answer: this is as it was', reasons: [] } as const)
+    : verdictOf(seen);
   return (
     <>
-      {liveState.value === 'reconnecting' && (
+      {isOld && (
         <div class="hint-box warn" role="status">
           <Icon name="warn" />
-          <p>The service does not answer. What you see is as it was; it is taken up again by itself.</p>
+          <p>
+            Fronts go on receiving, and keep what they have acknowledged until the service is back. It is
+            asked again by itself.
+          </p>
         </div>
       )}
       <Hero seen={seen} verdict={verdict} />
