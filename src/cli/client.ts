@@ -342,7 +342,7 @@ function awayOf(error: unknown, url: string): Error {
     );
   }
   // What does not begin as TLS does: "wrong version number" in the words of OpenSSL.
-  if (url.startsWith('https:') && (error.code === 'EPROTO' || /^ERR_SSL_/.test(error.code ?? ''))) {
+  if (url.startsWith('https:') && (error.code === 'EPROTO' || error.code?.startsWith('ERR_SSL_') === true)) {
     return new UserError(`What answers at ${url} does not speak TLS: name it with http://.`, {
       cause: error,
     });

@@ -1,4 +1,4 @@
-import { type Signal, signal } from '@preact/signals';
+import { type Signal, signal as signalOf } from '@preact/signals';
 import type { z } from 'zod';
 import type { SimulationAnswer, scenarioAnswer } from '../../../src/admin/simulation-schemas.ts';
 import type { RoutingAnswer } from '../../../src/admin/steer-schemas.ts';
@@ -44,10 +44,10 @@ type Source = 'scenario' | 'day';
 
 /** Outlives the change of address that a run brings: what was chosen stands there still, to be changed and tried again. */
 const kept = {
-  source: signal<Source>('scenario'),
-  scenario: signal<string | null>(null),
-  picked: signal<readonly string[] | null>(null),
-  seeds: signal('1'),
+  source: signalOf<Source>('scenario'),
+  scenario: signalOf<string | null>(null),
+  picked: signalOf<readonly string[] | null>(null),
+  seeds: signalOf('1'),
 };
 
 function useKept<T>(one: Signal<T>): readonly [T, (next: T) => void] {

@@ -45,11 +45,11 @@ export const wholeSteps: readonly number[] = Array.from({ length: 15 }, (_, powe
 
 /** As a clock has them. */
 export const secondSteps: readonly number[] = [
-  ...[0.001, 0.01, 0.1].flatMap((one) => [one, 2 * one, 5 * one]),
-  ...[1, 2, 5, 10, 15, 30],
-  ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * 60),
-  ...[1, 2, 4, 6, 12, 24, 48, 96, 240, 480, 960].map((hours) => hours * 3600),
-];
+  [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5],
+  [1, 2, 5, 10, 15, 30],
+  [1, 2, 5, 10, 15, 30].map((minutes) => minutes * 60),
+  [1, 2, 4, 6, 12, 24, 48, 96, 240, 480, 960].map((hours) => hours * 3600),
+].flat();
 
 /** Told apart by people who see no red and green as well, on light and on dark. */
 const light = [
