@@ -86,7 +86,9 @@ export function SteerPage() {
                       <td class="tight" data-label="Learnt speed">
                         {learntSpeed(one)}
                       </td>
-                      <td class="tight soft">{one.url}</td>
+                      <td class="tight soft" data-label="Address">
+                        {one.url}
+                      </td>
                       <td class="number">
                         <a href={to(['backends', one.name])} aria-label={`Steer ${one.name}`}>
                           Steer
