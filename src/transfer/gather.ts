@@ -20,7 +20,11 @@ const longest = 2.5;
  * What comes by itself must not wait for others that do not come: only where the last transfer carried several, or is still under way, are
  * there more to be expected.
  */
-export function gatherFor({ instances, afterMs }: Emptied, usualMs: number, isUnderWay: boolean): number {
+export function gatherFor(
+  { instances, afterMs }: Pick<Emptied, 'instances' | 'afterMs'>,
+  usualMs: number,
+  isUnderWay: boolean,
+): number {
   if (instances < 2 && !isUnderWay) return usualMs;
   // After a pause its length says nothing about how fast they come now.
   if (afterMs === null || afterMs > 2 * longest * usualMs) return usualMs;
