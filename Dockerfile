@@ -31,7 +31,7 @@ RUN printf '#!/bin/sh\nexec sh /app/orthanc-config/with-secrets.sh node /app/src
 # How `npm start` runs the service too (src/farm/service-command.ts says why): small generations, one malloc arena, and
 # compiled code kept in the image.
 ENV DDE_HOME=/var/lib/dde MALLOC_ARENA_MAX=1 NODE_COMPILE_CACHE=/app/.cache
-RUN node --max-semi-space-size=2 src/main.ts --version
+RUN node --max-semi-space-size=4 src/main.ts --version
 USER node
 VOLUME /var/lib/dde
 EXPOSE 3000
@@ -40,4 +40,4 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:3000/livez').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 
 ENTRYPOINT ["sh", "/app/orthanc-config/with-secrets.sh"]
-CMD ["node", "--max-semi-space-size=2", "--initial-old-space-size=16", "--heap-growing-percent=25", "src/main.ts"]
+CMD ["node", "--max-semi-space-size=4", "--min-semi-space-size=4", "--initial-old-space-size=16", "--heap-growing-percent=25", "src/main.ts"]

@@ -299,13 +299,16 @@ function refusal(
   if (response.status === 308) {
     return new UserError(`The service at ${url} is served over TLS: name it with https://.`);
   }
+  const problem = problemAnswer.safeParse(body);
+  if (!problem.success) {
+    const isOrthanc = /\bOrthanc\b/.test(String(response.headers['www-authenticate'] ?? ''));
+    return foreign(url, isOrthanc ? 'it is an Orthanc' : `status ${response.status}`);
+  }
   if (response.status === 401) {
     return new UserError(
       `The service at ${url} refuses the token of ${tokenFrom}; set DDE_TOKEN, or name the right one with --token-file.`,
     );
   }
-  const problem = problemAnswer.safeParse(body);
-  if (!problem.success) return foreign(url, `status ${response.status}`);
   const retryAfter = Number(response.headers['retry-after'] ?? Number.NaN);
   const code = problem.data.type.slice(problem.data.type.lastIndexOf(':') + 1);
   // What the API calls a part of the query a person has typed as an option.
@@ -326,6 +329,12 @@ function awayOf(error: unknown, url: string): Error {
       `The certificate of the service at ${url} is not trusted (${error.code}); name the file of its authority in NODE_EXTRA_CA_CERTS, or as service.tls.ca of the topology.`,
       { cause: error },
     );
+  }
+  // What does not begin as TLS does: "wrong version number" in the words of OpenSSL.
+  if (url.startsWith('https:') && (error.code === 'EPROTO' || error.code?.startsWith('ERR_SSL_') === true)) {
+    return new UserError(`What answers at ${url} does not speak TLS: name it with http://.`, {
+      cause: error,
+    });
   }
   const why =
     error.code === 'ECONNREFUSED'

@@ -174,7 +174,8 @@ function sentences(error: unknown): readonly string[] {
 /** A request that is not valid says which option is not; it is recognised by its status, as the topology's problems by their name. */
 function isUsersTurn(error: unknown): boolean {
   return (
-    (error instanceof ServiceError && error.status === 400) ||
+    // Something was typed that cannot be, or a name that nothing has.
+    (error instanceof ServiceError && (error.status === 400 || error.status === 404)) ||
     error instanceof UserError ||
     (error instanceof Error && error.name === 'TopologyError')
   );

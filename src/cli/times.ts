@@ -15,7 +15,9 @@ export function momentOf(text: string, now = Date.now()): number {
   const written = /^\d{4}-\d\d-\d\d$/.test(text.trim()) ? `${text.trim()}T00:00` : text;
   const at = /^\d{4}-/.test(written.trim()) ? Date.parse(written) : Number.NaN;
   if (Number.isFinite(at)) return at;
-  throw new InvalidArgumentError('Write it such as 2026-11-24T08:00:00Z, or how long ago, such as 2h.');
+  throw new InvalidArgumentError(
+    'Write it such as 2026-11-24T08:00:00Z, or how long ago, such as 30min or 2h.',
+  );
 }
 
 /** The same as the API takes it. */

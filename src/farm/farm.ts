@@ -13,6 +13,8 @@ import {
 export interface Member {
   readonly role: 'front' | 'service' | 'backend';
   readonly program: ProgramSpec;
+  /** What stands in its configuration file: with another one it has to be started anew. */
+  readonly configuration?: string;
   /** Whether it answers; rejects or resolves to false while it does not. Gives up by itself in a second or two. */
   answers(): Promise<boolean>;
 }
@@ -33,6 +35,14 @@ export interface Farm {
    * @throws FarmError when one keeps dying before it has ever answered. The farm is to be stopped then.
    */
   start(): Promise<void>;
+  /** Names of the backends it runs. */
+  backends(): readonly string[];
+  /**
+   * While it runs: backends that are not among these members are stopped, new ones started, those with another program or configuration
+   * started anew. Front and service go by theirs when they are started the next time: modalities send to them now. Resolves when what
+   * was to be stopped has stopped; how the started ones fare is said.
+   */
+  change(members: readonly Member[]): Promise<void>;
   /**
    * Stops in the order in which images pass: fronts first, so that nothing new is taken and what they have to announce
    * reaches the service; then the service, which can still finish transfers to backends that live; then the backends.
@@ -49,16 +59,18 @@ export class FarmError extends Error {}
 const hopelessAfter = 3;
 const remindMs = 10_000;
 
+interface Attended {
+  readonly member: Member;
+  readonly supervised: Supervised;
+  readonly firstAnswer: Promise<void>;
+}
+
 export function createFarm(members: readonly Member[], options: FarmOptions): Farm {
   const { say, guard = createGuard(), backoff = defaultBackoff, pollMs = 100 } = options;
   let stopping = false;
-  const running = members.map((member) => attend(member));
+  let running = members.map((member) => attend(member));
 
-  function attend(member: Member): {
-    readonly member: Member;
-    readonly supervised: Supervised;
-    readonly firstAnswer: Promise<void>;
-  } {
+  function attend(member: Member): Attended {
     const { program } = member;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     // Whoever waits for it hears of it; nobody has to wait.
@@ -113,10 +125,64 @@ export function createFarm(members: readonly Member[], options: FarmOptions): Fa
     return null;
   }
 
+  /** One that comes while the others run: when it cannot be brought up, that ends nothing else. */
+  function join(member: Member): void {
+    const joined = attend(member);
+    running.push(joined);
+    joined.supervised.start();
+    joined.firstAnswer.catch((error: unknown) => {
+      const detail = error instanceof Error ? error.message : String(error);
+      say(`${detail}; it is left alone until the topology is changed`);
+      leave(joined).catch((wrong: unknown) => say(String(wrong)));
+    });
+  }
+
+  async function leave(gone: Attended): Promise<void> {
+    await gone.supervised.stop();
+    running = running.filter((one) => one !== gone);
+  }
+
   return {
     async start() {
       for (const { supervised } of running) supervised.start();
       await Promise.all(running.map(({ firstAnswer }) => firstAnswer));
+    },
+    backends() {
+      return running
+        .filter(({ member }) => member.role === 'backend')
+        .map(({ supervised }) => supervised.name);
+    },
+    async change(next) {
+      const before = running.map(({ supervised }) => supervised.name);
+      const wanted = new Map(next.map((member) => [member.program.name, member]));
+      const joining = next.filter(
+        ({ role, program }) =>
+          role === 'backend' && !running.some(({ supervised }) => supervised.name === program.name),
+      );
+      const leaving: Attended[] = [];
+      for (const one of running) {
+        const { member, supervised } = one;
+        const now = wanted.get(supervised.name);
+        if (member.role !== 'backend') {
+          if (now !== undefined) supervised.goBy(now.program);
+        } else if (now === undefined || !isSame(member, now)) {
+          leaving.push(one);
+          if (now !== undefined) joining.push(now);
+          say(
+            now === undefined
+              ? `${supervised.name} is stopped: the topology no longer has the farm run it. What it holds stays in its storage`
+              : `${supervised.name} is started anew: the topology says otherwise about it now`,
+          );
+        }
+      }
+      // First those that go: one that comes may want their ports.
+      await Promise.all(leaving.map(leave));
+      if (stopping) return;
+      for (const member of joining) {
+        if (!before.includes(member.program.name))
+          say(`${member.program.name} is new in the topology, and started`);
+        join(member);
+      }
     },
     async stop() {
       stopping = true;
@@ -131,6 +197,10 @@ export function createFarm(members: readonly Member[], options: FarmOptions): Fa
       for (const { supervised } of running) supervised.kill();
     },
   };
+}
+
+function isSame(a: Member, b: Member): boolean {
+  return a.configuration === b.configuration && JSON.stringify(a.program) === JSON.stringify(b.program);
 }
 
 function describe({ name }: ProgramSpec, death: Death): string {

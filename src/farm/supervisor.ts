@@ -58,6 +58,8 @@ export interface Supervised {
   stop(): Promise<void>;
   /** Kills it now. It is not started again. */
   kill(): void;
+  /** Another command or environment, from its next start on: that it runs now changes nothing. */
+  goBy(next: ProgramSpec): void;
 }
 
 /**
@@ -67,11 +69,12 @@ export interface Supervised {
  * guard sees to it that it still dies with us.
  */
 export function supervise(
-  spec: ProgramSpec,
+  program: ProgramSpec,
   guard: Guard,
   events: SupervisorEvents,
   backoff: Backoff = defaultBackoff,
 ): Supervised {
+  let spec = program;
   let child: ChildProcess | null = null;
   let ended: Promise<void> = Promise.resolve();
   let restart: NodeJS.Timeout | null = null;
@@ -161,7 +164,7 @@ export function supervise(
   }
 
   return {
-    name: spec.name,
+    name: program.name,
     get pid() {
       return child?.pid ?? null;
     },
@@ -183,6 +186,9 @@ export function supervise(
     kill() {
       unwanted();
       if (child !== null) killGroup(child);
+    },
+    goBy(next) {
+      spec = next;
     },
   };
 }

@@ -8,6 +8,14 @@ import type { LedgerError } from './ledger.ts';
  */
 const busyTimeoutMs = 5_000;
 
+/**
+ * A parameter of a statement that is run for each image or transfer, for use in place of `@name`. Where a table has a partial index SQLite
+ * looks at the values that are bound while it plans, in case they allow that index, and plans anew each time others are bound: up to
+ * twenty times what running the statement takes. What a subquery gives is not looked at, and the plan stays. Do not use it where a
+ * value is to decide on the index.
+ */
+export const unseen = (parameter: string): string => `(SELECT ${parameter})`;
+
 /** SQLite's own size of a page. */
 export const pageBytes = 4096;
 

@@ -1,7 +1,7 @@
 import type { Assignment, DecisionKind } from '../study.ts';
 import { type AssignmentRow, toAssignment } from './assignments.ts';
 import { createBindings } from './bindings.ts';
-import type { Connection } from './connection.ts';
+import { type Connection, unseen } from './connection.ts';
 import { type DecisionLedger, LedgerError, type UnplacedStudy } from './ledger.ts';
 
 const unplacedColumns = `uid AS studyUid, copies, modality, station, instances, bytes, first_seen_at AS firstSeenAt,
@@ -19,7 +19,7 @@ export const decisionsSql = {
   assignmentsOf: `
     SELECT a.copy, a.epoch, a.backend, a.decision, a.assigned_at AS assignedAt
     FROM studies s CROSS JOIN assignments a ON a.study = s.id AND a.ended_at IS NULL
-    WHERE s.uid = ? ORDER BY a.copy`,
+    WHERE s.uid = ${unseen('?')} ORDER BY a.copy`,
   findStudy: `SELECT id FROM studies WHERE uid = ?`,
   lastDecision: `SELECT kind, reason FROM decisions WHERE study = @study AND copy = @copy ORDER BY id DESC LIMIT 1`,
 } as const;

@@ -1,4 +1,4 @@
-import type { Connection } from './connection.ts';
+import { type Connection, unseen } from './connection.ts';
 import type { DoubtLedger } from './ledger.ts';
 
 export const doubtSql = {
@@ -7,7 +7,7 @@ export const doubtSql = {
     SELECT DISTINCT i.orthanc_id AS orthancId, a.copy, a.backend
     FROM studies s CROSS JOIN assignments a ON a.study = s.id AND a.ended_at IS NULL
       CROSS JOIN instances i INDEXED BY instances_study ON i.study = s.id AND i.state = 'held' AND i.proven = 1
-    WHERE s.uid = ?`,
+    WHERE s.uid = ${unseen('?')}`,
   doubted: `
     UPDATE instances SET round = round + 1, proven = 0
     WHERE id IN (

@@ -1,6 +1,6 @@
 import type { Arrival, Assignment, EpochMs, InstanceState } from '../study.ts';
 import { type AssignmentRow, toAssignment } from './assignments.ts';
-import type { Connection } from './connection.ts';
+import { type Connection, unseen } from './connection.ts';
 import { formerCopiesSql } from './former-copies.ts';
 import type { IntakeLedger, ReceivedAnswer } from './ledger.ts';
 import { createReleases } from './releases.ts';
@@ -40,14 +40,14 @@ export const intakeSql = {
     WHERE id = @id`,
   currentAssignments: `
     SELECT copy, epoch, backend, decision, assigned_at AS assignedAt FROM assignments
-    WHERE study = ? AND ended_at IS NULL ORDER BY copy`,
+    WHERE study = ${unseen('?')} AND ended_at IS NULL ORDER BY copy`,
   /** Also ends those in an open transfer: what that transfer proves is the former content. */
   dropDeliveries: `DELETE FROM deliveries WHERE instance = ?`,
   addDelivery: `
     INSERT INTO deliveries (instance, study, copy, epoch, front, backend, bytes, arrived_at, ask_first)
     SELECT i.id, i.study, a.copy, a.epoch, i.front, a.backend, i.bytes, i.arrived_at, @askFirst
     FROM instances i JOIN assignments a ON a.study = i.study AND a.ended_at IS NULL
-    WHERE i.id = @id`,
+    WHERE i.id = ${unseen('@id')}`,
   standing: `
     SELECT orthanc_id, state FROM instances
     WHERE front = ? AND state IN ('held', 'removing', 'quarantined')`,

@@ -528,6 +528,7 @@ export interface ViewLedger {
   studies(filter: StudyFilter, page: { limit: number; cursor?: string; walk?: number }): Page<StudyView>;
   decisions(studyUid: string): readonly Decision[];
   events(studyUid: string): readonly StudyEvent[];
+  /** A conflict that was told is told again only when something else has happened to the study since. */
   addEvent(studyUid: string, event: StudyEvent): void;
   quarantined(page: { limit: number; cursor?: string }): Page<QuarantinedInstance>;
   queue(): QueueView;

@@ -1,6 +1,6 @@
 import type { Delivery, DeliveryOutcome, EpochMs, Transfer } from '../study.ts';
 import { provenNow } from './assignments.ts';
-import type { Connection } from './connection.ts';
+import { type Connection, unseen } from './connection.ts';
 import { doubtSql } from './doubt.ts';
 import type { ClaimLimits, TransferLedger } from './ledger.ts';
 import { createReleases } from './releases.ts';
@@ -19,12 +19,12 @@ export const transfersSql = {
   wake: `
     UPDATE deliveries SET not_before = 0 WHERE id IN (
       SELECT id FROM deliveries
-      WHERE backend = @backend AND transfer IS NULL AND not_before > 0 AND not_before <= @now
+      WHERE backend = ${unseen('@backend')} AND transfer IS NULL AND not_before > 0 AND not_before <= @now
       ORDER BY not_before LIMIT 500)`,
   /** The oldest of the next front: fronts are few, so stepping from one to the next beats another index on the queue. */
   oldestOfNextFront: `
     SELECT front, id FROM deliveries
-    WHERE backend = @backend AND front > @front AND transfer IS NULL AND not_before = 0 AND attempts <= @attempts
+    WHERE backend = ${unseen('@backend')} AND front > @front AND transfer IS NULL AND not_before = 0 AND attempts <= @attempts
     ORDER BY front, id LIMIT 1`,
   ready: `
     SELECT d.id, d.instance, i.orthanc_id AS orthancId, s.uid AS studyUid, d.front, d.backend, d.copy, d.epoch, d.bytes,
@@ -33,7 +33,7 @@ export const transfersSql = {
       CASE WHEN EXISTS (SELECT 1 FROM receipts r WHERE r.instance = d.instance) THEN NULL ELSE i.arrived_at END AS unprovenSince
     FROM deliveries d CROSS JOIN instances i ON i.id = d.instance CROSS JOIN studies s ON s.id = d.study
       CROSS JOIN assignments a ON a.study = d.study AND a.copy = d.copy AND a.epoch = d.epoch
-    WHERE d.backend = @backend AND d.front = @front AND d.transfer IS NULL AND d.not_before = 0 AND d.attempts <= @attempts
+    WHERE d.backend = ${unseen('@backend')} AND d.front = ${unseen('@front')} AND d.transfer IS NULL AND d.not_before = 0 AND d.attempts <= @attempts
     ORDER BY d.id`,
   /** Numbers of deliveries come again once their rows are gone: what else it was has to agree. */
   stillOurs: `
@@ -52,7 +52,7 @@ export const transfersSql = {
     WHERE backend = ? AND transfer IS NULL AND not_before = 0 LIMIT 1`,
   earliestDelayed: `
     SELECT not_before AS notBefore FROM deliveries
-    WHERE backend = ? AND transfer IS NULL AND not_before > 0 ORDER BY not_before LIMIT 1`,
+    WHERE backend = ${unseen('?')} AND transfer IS NULL AND not_before > 0 ORDER BY not_before LIMIT 1`,
   close: `
     UPDATE transfers SET ended_at = @at, code = @code, detail = @detail, instances_sent = @instancesSent, bytes_sent = @bytesSent
     WHERE id = @id AND ended_at IS NULL
@@ -93,7 +93,7 @@ export const transfersSql = {
   noteFailure: `UPDATE backends SET last_failure = @failure WHERE name = @backend`,
   settled: `
     SELECT uid FROM studies WHERE held > 0 AND outstanding = 0 AND assigned >= copies AND last_news_at <= @before
-    ORDER BY last_news_at, id LIMIT @limit`,
+    ORDER BY last_news_at, id LIMIT ${unseen('@limit')}`,
   settledStudy: `
     SELECT id FROM studies WHERE uid = @studyUid AND held > 0 AND outstanding = 0 AND assigned >= copies AND last_news_at <= @before`,
   beginRemoval: `

@@ -28,6 +28,12 @@ export const viewsSql = {
     SELECT e.at, e.kind, e.text FROM studies s CROSS JOIN events e ON e.study = s.id WHERE s.uid = ? ORDER BY e.id`,
   addEvent: `
     INSERT INTO events (study, at, kind, text) SELECT id, @at, @kind, @text FROM studies WHERE uid = @studyUid`,
+  /** Nothing else has happened to the study since. */
+  saidAlready: `
+    SELECT 1 FROM studies s CROSS JOIN events e ON e.study = s.id
+    WHERE s.uid = @studyUid AND e.kind = @kind AND e.text = @text
+      AND NOT EXISTS (SELECT 1 FROM events n WHERE n.study = s.id AND n.id > e.id AND n.kind <> @kind)
+    LIMIT 1`,
   quarantined: `
     SELECT i.id, i.front, i.orthanc_id AS orthancId, s.uid AS studyUid, i.sop_uid AS sopUid, i.quarantine_code AS code,
       i.quarantine_detail AS detail, i.bytes, i.changed_at AS since
@@ -81,6 +87,7 @@ export function createViews(connection: Connection): ViewLedger {
   );
   const events = connection.prepare<{ at: number; kind: string; text: string }>(viewsSql.events);
   const addEvent = connection.prepare(viewsSql.addEvent);
+  const saidAlready = connection.prepare<unknown>(viewsSql.saidAlready);
   const quarantined = connection.prepare<QuarantinedRow>(viewsSql.quarantined);
   const totals = connection.prepare<TotalsRow>(viewsSql.totals);
   const oldestUnproven = connection.prepare<{ at: number | null }>(viewsSql.oldestUnproven);
@@ -156,6 +163,10 @@ export function createViews(connection: Connection): ViewLedger {
     events: (studyUid) => connection.read(() => events.all(studyUid)),
 
     addEvent(studyUid, event) {
+      // An instance in quarantine is looked at again and again, and is found as it was.
+      const { kind, text } = event;
+      if (kind === 'conflict-quarantined' && connection.read(() => saidAlready.get({ studyUid, kind, text })))
+        return;
       const added = connection.write(() => addEvent.run({ studyUid, ...event }).changes);
       if (added === 0) throw new LedgerError('failed', `Nothing of study ${studyUid} was ever received.`);
     },

@@ -15,7 +15,7 @@ import {
   studyStatisticsAnswer,
   systemAnswer,
 } from './answers.ts';
-import { askFor, orNull } from './ask.ts';
+import { askFor, orNull, understood } from './ask.ts';
 import { OrthancFiles } from './files.ts';
 import { type HttpRequest, type OrthancAccess, OrthancHttp } from './http.ts';
 import { IdListReader } from './id-list.ts';
@@ -29,7 +29,7 @@ import {
   type SystemInfo,
   type UploadStatus,
 } from './orthanc.ts';
-import { SmallReads } from './small-reads.ts';
+import { SmallReads, type TextRequest } from './small-reads.ts';
 import { Turns } from './turns.ts';
 
 /** Resources asked for in one call: about half a megabyte of answer, and never long on Orthanc's index. */
@@ -96,7 +96,7 @@ class OrthancClient implements Orthanc {
   async instanceIds(options?: CallOptions): Promise<readonly string[]> {
     const request: HttpRequest = { method: 'GET', path: '/instances' };
     const list = new IdListReader();
-    const understood = <T>(read: () => T): T => {
+    const wellFormed = <T>(read: () => T): T => {
       try {
         return read();
       } catch (error) {
@@ -104,8 +104,8 @@ class OrthancClient implements Orthanc {
         throw this.http.error('nonsense', request, error.message);
       }
     };
-    await this.http.stream(request, (bytes) => understood(() => list.read(bytes)), options);
-    return understood(() => list.end());
+    await this.http.stream(request, (bytes) => wellFormed(() => list.read(bytes)), options);
+    return wellFormed(() => list.end());
   }
 
   async anyInstance(options?: CallOptions): Promise<string | null> {
@@ -292,7 +292,8 @@ class OrthancClient implements Orthanc {
 
   async storeToPeer(peer: string, ids: readonly string[], options?: CallOptions): Promise<void> {
     const path = `/peers/${encodeURIComponent(peer)}/store`;
-    await this.post(path, { Resources: ids, Synchronous: true, Permissive: false }, storeAnswer, options);
+    const request = jsonRequest(path, { Resources: ids, Synchronous: true, Permissive: false });
+    understood(this.http, request, storeAnswer, await this.reads.ask(request, options));
   }
 
   async cancelStores(ids: readonly string[], options?: CallOptions): Promise<number> {
@@ -313,7 +314,7 @@ class OrthancClient implements Orthanc {
 
   async bulkDelete(ids: readonly string[], options?: CallOptions): Promise<void> {
     if (ids.length === 0) return;
-    await this.http.ask(jsonRequest('/tools/bulk-delete', { Resources: ids }), options);
+    await this.reads.ask(jsonRequest('/tools/bulk-delete', { Resources: ids }), options);
   }
 
   async delete(id: string, options?: CallOptions): Promise<void> {
@@ -358,12 +359,8 @@ class OrthancClient implements Orthanc {
     for (let from = 0; from < distinct.length; from += BATCH) {
       const Resources = distinct.slice(from, from + BATCH);
       const body = { Resources, Level: level, Metadata: metadata };
-      const some = await askFor(
-        this.http,
-        { ...jsonRequest('/tools/bulk-content', body), repeatable: true },
-        answer,
-        options,
-      );
+      const request = { ...jsonRequest('/tools/bulk-content', body), repeatable: true };
+      const some = understood(this.http, request, answer, await this.reads.ask(request, options));
       for (const resource of some) resources.push(resource);
     }
     return resources;
@@ -376,22 +373,13 @@ class OrthancClient implements Orthanc {
   ): Promise<z.output<T>> {
     return await askFor(this.http, { method: 'GET', path }, answer, options);
   }
-
-  private async post<T extends z.ZodType>(
-    path: string,
-    body: unknown,
-    answer: T,
-    options?: CallOptions,
-  ): Promise<z.output<T>> {
-    return await askFor(this.http, jsonRequest(path, body), answer, options);
-  }
 }
 
 function sameAddress(one: string, other: string): boolean {
   return one.replace(/\/+$/, '') === other.replace(/\/+$/, '');
 }
 
-function jsonRequest(path: string, body: unknown): HttpRequest {
+function jsonRequest(path: string, body: unknown): TextRequest {
   return { method: 'POST', path, body: JSON.stringify(body), contentType: 'application/json' };
 }
 

@@ -42,7 +42,7 @@ interface Limit {
 }
 
 /** The longest answer that is read: a list of a million ids has 47 MB. */
-const LONGEST_ANSWER = 256 * 1024 * 1024;
+export const longestAnswer = 256 * 1024 * 1024;
 
 /**
  * HTTP to one Orthanc: connections kept alive, one time limit over the whole exchange, failures as `OrthancError`. Its
@@ -77,7 +77,7 @@ export class OrthancHttp {
       // A redirect is never followed: it would carry the password elsewhere. Nor does the environment choose a proxy.
       maxRedirects: 0,
       proxy: false,
-      maxContentLength: LONGEST_ANSWER,
+      maxContentLength: longestAnswer,
       maxBodyLength: Number.POSITIVE_INFINITY,
       validateStatus: () => true,
       transformRequest: [(data: unknown) => data],

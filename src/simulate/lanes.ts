@@ -1,12 +1,20 @@
 import { learn, type ServiceModel } from '../backends/model/service.ts';
 import type { LivePool } from '../backends/pool-live.ts';
 import type { FailureCode } from '../study.ts';
+import { gatherFor } from '../transfer/gather.ts';
 import type { Agenda } from './agenda.ts';
 import { arrivedBy } from './arriving.ts';
 import { epochMs, type Member } from './farm.ts';
 import type { Chunk, ChunkLimits, Segment } from './queue.ts';
 import type { Study } from './study.ts';
 import type { Carriage, World } from './world.ts';
+
+/** The last transfer to a backend that left nothing waiting; its time in seconds. */
+interface Emptied {
+  readonly at: number;
+  readonly instances: number;
+  readonly afterMs: number | null;
+}
 
 export interface LanesParts {
   readonly agenda: Agenda;
@@ -43,8 +51,8 @@ export function createSimulatedLanes(parts: LanesParts): SimulatedLanes {
   const { agenda, pool, world, limits, gatherSeconds, services } = parts;
   /** By the backend's number: when it is to be looked at again, if at all. */
   const wakeAt: number[] = services.map(() => Number.POSITIVE_INFINITY);
-  /** When the last transfer to each was begun that left nothing waiting. */
-  const emptiedAt: number[] = services.map(() => Number.NEGATIVE_INFINITY);
+  /** The last transfer to each that left nothing waiting. */
+  const emptied: (Emptied | null)[] = services.map(() => null);
   let isFreeing = false;
   let transfers = 0;
   let retries = 0;
@@ -64,10 +72,13 @@ export function createSimulatedLanes(parts: LanesParts): SimulatedLanes {
       const sendable = pool.sendable(member.name, epochMs(agenda.now));
       // A back-off's end and a change of health are told by the pool.
       if (!sendable.ok) return;
-      const gathered = (emptiedAt[member.index] ?? Number.NEGATIVE_INFINITY) + gatherSeconds;
-      if (agenda.now < gathered) {
-        wakeLater(member, gathered);
-        return;
+      const last = emptied[member.index] ?? null;
+      if (last !== null) {
+        const gathered = last.at + gatherFor(last, gatherSeconds * 1000, member.busyLanes > 0) / 1000;
+        if (agenda.now < gathered) {
+          wakeLater(member, gathered);
+          return;
+        }
       }
       const untriedOnly = member.retryLanes >= pool.lanesForRetries(member.name);
       const chunk = member.queue.claim(limits, agenda.now, untriedOnly);
@@ -76,7 +87,14 @@ export function createSimulatedLanes(parts: LanesParts): SimulatedLanes {
         if (next > agenda.now) wakeLater(member, next);
         return;
       }
-      emptiedAt[member.index] = member.queue.nextAt() <= agenda.now ? Number.NEGATIVE_INFINITY : agenda.now;
+      emptied[member.index] =
+        member.queue.nextAt() <= agenda.now
+          ? null
+          : {
+              at: agenda.now,
+              instances: chunk.instances,
+              afterMs: last === null ? null : (agenda.now - last.at) * 1000,
+            };
       start(member, chunk);
     }
   }

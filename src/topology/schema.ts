@@ -146,7 +146,7 @@ const batch = z.strictObject({
     .prefault('80 ms')
     .meta({
       description:
-        'while images keep coming, transfers to a backend begin at least so far apart, unless they are full; the first after a pause leaves at once',
+        'while images keep coming, transfers to a backend begin at least so far apart, up to two and a half times as far where few come meanwhile, unless they are full; the first after a pause leaves at once',
     }),
 });
 

@@ -1,9 +1,14 @@
 import { statSync } from 'node:fs';
-import type { Logger } from 'winston';
 import { realTimers, type Timers } from '../backends/timers.ts';
 import { systemCode } from '../user-error.ts';
 import { TopologyError } from './problems.ts';
 import type { Topology } from './topology.ts';
+
+/** Where it says what is wrong; a winston logger fits. */
+export interface WatchLog {
+  warn(message: string, more: Readonly<Record<string, string>>): void;
+  error(message: string, more: Readonly<Record<string, string>>): void;
+}
 
 export interface TopologyWatchOptions {
   readonly file: string;
@@ -12,7 +17,7 @@ export interface TopologyWatchOptions {
   /** @throws TopologyError */
   readonly load: () => Topology;
   readonly onTopology: (topology: Topology) => void;
-  readonly log: Logger;
+  readonly log: WatchLog;
   readonly timers?: Timers;
 }
 

@@ -4,6 +4,7 @@ import { type ClaimLimits, type Ledger, LedgerError } from '../ledger/ledger.ts'
 import { type Logger, studiesIn } from '../log.ts';
 import type { Clock, EpochMs, Transfer } from '../study.ts';
 import type { FrontRest } from './front-rest.ts';
+import { type Emptied, gatherFor } from './gather.ts';
 import { retry, totalBytes } from './outcome.ts';
 
 export interface LanesDeps {
@@ -11,7 +12,7 @@ export interface LanesDeps {
   readonly pool: BackendPool;
   readonly frontRest: FrontRest;
   readonly limits: ClaimLimits;
-  /** While images keep coming, transfers to a backend begin at least so far apart, unless they are full; milliseconds. */
+  /** While images keep coming, transfers to a backend begin at least so far apart, unless they are full; milliseconds. See `gatherFor`. */
   readonly gatherMs: number;
   readonly carry: (transfer: Transfer, signal: AbortSignal) => Promise<void>;
   readonly clock: Clock;
@@ -55,8 +56,9 @@ export function createLanes(deps: LanesDeps): Lanes {
   const retries = new Map<string, number>();
   const woken = new Set<string>();
   const alarms = new Map<string, NodeJS.Timeout>();
-  /** When the last transfer to each backend was begun that left nothing waiting. */
-  const emptiedAt = new Map<string, EpochMs>();
+  /** The last transfer to each backend, where it left nothing waiting. */
+  const emptied = new Map<string, Emptied>();
+  const busy = new Map<string, number>();
   const abort = new AbortController();
   const stopping = new AbortController();
   let stopped = false;
@@ -85,11 +87,14 @@ export function createLanes(deps: LanesDeps): Lanes {
         if (sendable.until !== null) alarm(backend, sendable.until);
         return;
       }
-      const last = emptiedAt.get(backend);
-      // Earlier than that: the clock was set back.
-      if (last !== undefined && now >= last && now < last + deps.gatherMs) {
-        alarm(backend, last + deps.gatherMs);
-        return;
+      const last = emptied.get(backend);
+      if (last !== undefined) {
+        const until = last.at + gatherFor(last, deps.gatherMs, (busy.get(backend) ?? 0) > 0);
+        // Earlier than its beginning: the clock was set back.
+        if (now >= last.at && now < until) {
+          alarm(backend, until);
+          return;
+        }
       }
       try {
         const resting = frontRest.resting(now);
@@ -104,8 +109,11 @@ export function createLanes(deps: LanesDeps): Lanes {
           if (next !== null) alarm(backend, resting.size > 0 ? Math.max(next, now + restingMs) : next);
           return;
         }
-        if (transfer.leavesSome) emptiedAt.delete(backend);
-        else emptiedAt.set(backend, now);
+        if (transfer.leavesSome) emptied.delete(backend);
+        else {
+          const afterMs = last === undefined ? null : now - last.at;
+          emptied.set(backend, { at: now, instances: transfer.deliveries.length, afterMs });
+        }
         run(transfer);
       } catch (error) {
         if (!(error instanceof LedgerError)) throw error;
@@ -119,7 +127,8 @@ export function createLanes(deps: LanesDeps): Lanes {
   function run(transfer: Transfer): void {
     const { backend } = transfer;
     const isRetry = transfer.deliveries.some((delivery) => delivery.attempts > 0);
-    if (isRetry) countRetry(backend, 1);
+    count(busy, backend, 1);
+    if (isRetry) count(retries, backend, 1);
     pool.laneTaken(backend, {
       transfer: transfer.id,
       instances: transfer.deliveries.length,
@@ -133,15 +142,12 @@ export function createLanes(deps: LanesDeps): Lanes {
       .finally(() => {
         underWay.delete(done);
         frontRest.ended(transfer.front);
-        if (isRetry) countRetry(backend, -1);
+        count(busy, backend, -1);
+        if (isRetry) count(retries, backend, -1);
         pool.laneFreed(backend, transfer.id);
         wake(backend);
       });
     underWay.add(done);
-  }
-
-  function countRetry(backend: string, change: 1 | -1): void {
-    retries.set(backend, (retries.get(backend) ?? 0) + change);
   }
 
   /**
@@ -203,4 +209,8 @@ export function createLanes(deps: LanesDeps): Lanes {
       clearTimeout(grace);
     },
   };
+}
+
+function count(counts: Map<string, number>, backend: string, change: 1 | -1): void {
+  counts.set(backend, (counts.get(backend) ?? 0) + change);
 }

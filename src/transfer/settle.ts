@@ -103,7 +103,8 @@ export function createSettler(deps: SettlerDeps): Settler {
       const perFront = new Map<string, Leaving[]>();
       try {
         await beginRemovals(confirmed, before, perFront);
-        if (!stopped) await ledger.durable();
+        // Most sweeps find nothing: each would cost a sync of the disk, several times a second.
+        if (!stopped && perFront.size > 0) await ledger.durable();
       } catch (error) {
         giveBack(perFront);
         throw error;

@@ -49,13 +49,20 @@ describe('a farm at rest', () => {
     expect((await dde(['where', '1.2.3.4'])).code).toBe(1);
     expect((await dde(['explain', '1.2.3.4'])).code).toBe(1);
     expect((await dde(['studies', '--state', 'lost'])).code).toBe(2);
+    // What is to be done to something that is not there cannot be done until another name is typed.
+    for (const args of [
+      ['rebind', '1.2.3.4'],
+      ['backends', 'drain', 'nowhere'],
+      ['evacuate', 'nowhere'],
+    ])
+      expect(await dde(args), args.join(' ')).toMatchObject({ code: 2, out: '' });
   });
 
   test.each([
     [['backends', 'drian', 'orthanc1'], 'has no command "drian": did you mean drain?'],
     [['quarantine', 'everything'], 'there are list, retry'],
     [['stauts'], 'Did you mean status?'],
-    [['studies', '--since', 'yesterday'], 'how long ago, such as 2h'],
+    [['studies', '--since', 'yesterday'], 'how long ago, such as 30min or 2h'],
     [['shadow', '--limit', '0'], '--limit: '],
     [['history', '--from', '1h', '--to', '3h'], '--from: must not be after'],
   ])('what was mistyped in %s is said, with 2', async (args, sentence) => {
@@ -74,6 +81,10 @@ describe('a farm at rest', () => {
   test('a service that is away is said in one sentence', async () => {
     const away = await dde(['status', '--service', 'http://127.0.0.1:9']);
     expect(away.code).toBe(2);
+    const another = await dde(['status', '--service', farm.front.url]);
+    expect(another).toMatchObject({ code: 2, err: expect.stringContaining('it is an Orthanc') });
+    const plain = await dde(['status', '--service', farm.service.url.replace('http:', 'https:')]);
+    expect(plain).toMatchObject({ code: 2, err: expect.stringContaining('does not speak TLS') });
     expect(away.err.trim().split('\n')).toHaveLength(1);
     expect(away.err).toContain('does not answer');
   });

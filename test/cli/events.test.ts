@@ -33,7 +33,9 @@ test('the newest first, as a list and as JSON, with as many as were asked for', 
   const { items, next } = pageOf(journalAnswer).parse(JSON.parse(json.out));
   expect(items.map(({ text }) => text.slice(-1))).toEqual(['4', '3', '2']);
   expect(next).toBeNull();
-  expect((await runDde(farm, ['events', '--kind', 'none-such'])).out).toContain('Nothing has happened');
+  expect((await runDde(farm, ['events', '--kind', 'none-such'])).out).toContain(
+    'Nothing has happened that this asks for',
+  );
 });
 
 test('followed: the last ones, then each as it happens, also over a restart of the service', async () => {

@@ -127,3 +127,15 @@ test('what people did is listed newest first, every entry once', async () => {
   expect(paged).toEqual(entries.toReversed());
   expect(() => ledger.auditTrail({ limit: 1, cursor: 'x' })).toThrow('cursor');
 });
+
+test('a conflict that is found again as it was is told once, and again when something has happened since', async () => {
+  const ledger = await quarantined(2);
+  const tell = (at: number, text: string, kind = 'conflict-quarantined'): void =>
+    ledger.addEvent(study, { at, kind, text });
+  tell(31, 'instance-1: other content');
+  tell(32, 'instance-2: other content');
+  tell(33, 'instance-1: other content');
+  tell(34, 'by somebody', 'rebound');
+  tell(35, 'instance-1: other content');
+  expect(ledger.events(study).map(({ at }) => at)).toEqual([31, 32, 34, 35]);
+});

@@ -50,14 +50,18 @@ describe('an Orthanc that fails', () => {
       const askedAt = performance.now();
       await expect(client.system()).rejects.toMatchObject({ code: 'timeout' });
       await expect(client.md5(instance.orthancId)).rejects.toMatchObject({ code: 'timeout' });
-      expect(performance.now() - askedAt).toBeLessThan(2 * LIMIT_MS + 1_000);
+      await expect(client.storeToPeer('peer', ['x'])).rejects.toMatchObject({ code: 'timeout' });
+      expect(performance.now() - askedAt).toBeLessThan(3 * LIMIT_MS + 1_000);
     }
     await proxy.set({ kind: 'stall' });
     const caller = new AbortController();
-    const asked = client.system({ signal: caller.signal, timeoutMs: 30_000 });
+    const options = { signal: caller.signal, timeoutMs: 30_000 };
+    const asked = [client.system(options), client.storeToPeer('peer', ['x'], options)];
     caller.abort();
-    await expect(asked).rejects.toMatchObject({ code: 'timeout' });
-    await expect(client.system({ signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'timeout' });
+    for (const one of asked) await expect(one).rejects.toMatchObject({ code: 'timeout' });
+    const late = { signal: AbortSignal.abort() };
+    await expect(client.system(late)).rejects.toMatchObject({ code: 'timeout' });
+    await expect(client.storeToPeer('peer', ['x'], late)).rejects.toMatchObject({ code: 'timeout' });
   });
 
   it('is told apart by its status', async () => {
@@ -69,6 +73,7 @@ describe('an Orthanc that fails', () => {
         headers: { Location: `${orthanc.url}/system` },
       });
       await expect(client.system()).rejects.toMatchObject({ code, status: Number(status) });
+      await expect(client.storeToPeer('peer', ['x'])).rejects.toMatchObject({ code, status: Number(status) });
     }
   });
 
@@ -108,8 +113,10 @@ describe('an Orthanc that fails', () => {
     await client.system().catch(keep);
     await proxy.set({ kind: 'refuse' });
     await client.system().catch(keep);
+    await stranger.bulkDelete(['x']).catch(keep);
+    await client.bulkDelete(['x']).catch(keep);
     stranger.close();
-    expect(failures).toHaveLength(3);
+    expect(failures).toHaveLength(5);
     expect(failures[0]).toMatchObject({ code: 'unauthorized' });
     const basic = Buffer.from(`orthanc:${SECRET}`).toString('base64').slice(0, -4);
     for (const failure of failures) {
@@ -144,8 +151,12 @@ describe('an Orthanc that fails', () => {
     expect(await asking.countInstances()).toBe(1);
     expect(server.requests).toHaveLength(3);
     expect(await asking.countInstances()).toBe(1);
-    await expect(asking.bulkDelete(['x'])).rejects.toMatchObject({ code: 'unreachable' });
+    await expect(asking.upload(Buffer.from('x'))).rejects.toMatchObject({ code: 'unreachable' });
     expect(server.requests.filter((request) => request.startsWith('POST'))).toHaveLength(1);
+    // What is asked for each transfer has connections of its own.
+    await asking.bulkDelete(['x']);
+    await expect(asking.bulkDelete(['y'])).rejects.toMatchObject({ code: 'unreachable' });
+    expect(server.requests.filter((request) => request.startsWith('POST'))).toHaveLength(3);
     asking.close();
   });
 

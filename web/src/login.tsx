@@ -38,7 +38,10 @@ export function Login() {
           autocomplete="current-password"
           hint="An administrator makes one with “dde tokens create”. The first one stands in the file admin-token of the state folder, and in the link that npm start prints."
         />
-        <Trouble problem={problem} />
+        <Trouble
+          problem={problem}
+          {...(problem?.status === 401 ? { title: 'This token does not work' } : {})}
+        />
         <button class="primary" disabled={busy || token.trim() === ''}>
           {busy ? 'Signing in…' : 'Sign in'}
         </button>

@@ -51,7 +51,9 @@ export function registerEvents(program: Command, context: CliContext): void {
         path: '/api/v1/events',
         item: journalAnswer,
         query,
-        none: 'Nothing has happened that would be worth telling.',
+        none: Object.values(query).some((one) => one !== undefined)
+          ? 'Nothing has happened that this asks for.'
+          : 'Nothing has happened that would be worth telling.',
         print(entries, out) {
           for (const entry of entries) printEntry(entry, out);
           return undefined;

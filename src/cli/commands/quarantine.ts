@@ -8,7 +8,7 @@ import {
 } from '../../admin/failover-schemas.ts';
 import { UserError } from '../../user-error.ts';
 import { connectService, type ServiceOptions, withServiceOptions } from '../client.ts';
-import { age, counted, folded, size } from '../format.ts';
+import { age, briefly, counted, folded, size } from '../format.ts';
 import type { Output } from '../output.ts';
 import { type PageOptions, showPages, withPageOptions } from '../paging.ts';
 import type { CliContext } from '../program.ts';
@@ -69,7 +69,13 @@ function list(items: readonly QuarantineAnswer[], out: Output): undefined {
   const now = Date.now();
   out.table(
     ['FRONT', 'INSTANCE', 'WHY', 'SIZE', 'AGE'],
-    items.map((item) => [item.front, item.orthancId, item.code, size(item.bytes), age(item.since, now)]),
+    items.map((item) => [
+      item.front,
+      item.orthancId,
+      item.code,
+      size(item.bytes),
+      briefly((now - Date.parse(item.since)) / 1000),
+    ]),
     { right: [3, 4] },
   );
   out.line();

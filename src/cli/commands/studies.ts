@@ -47,11 +47,14 @@ export function registerStudies(program: Command, context: CliContext): void {
     )
     .action(async (options: StudiesOptions) => {
       const { uid, accession, backend, state, modality, station, aet, since, until } = options;
+      const query = { uid, accession, backend, state, modality, station, aet, since, until };
       await showPages(context, options, {
         path: '/api/v1/studies',
         item: studyAnswer,
-        query: { uid, accession, backend, state, modality, station, aet, since, until },
-        none: 'There is no such study.',
+        query,
+        none: Object.values(query).some((one) => one !== undefined)
+          ? 'There is no such study.'
+          : 'No front has received a study yet.',
         print: printStudies,
       });
     });

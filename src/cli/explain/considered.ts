@@ -27,6 +27,7 @@ const knownElsewhere = new Set<string>([
   'arrivesIn',
   'lanes',
   'busyLanes',
+  'reservedLanes',
 ]);
 
 /** What one of the considered backends was reckoned by, when all are alike in it: the size of the study itself. */
@@ -91,6 +92,13 @@ function lanes(inputs: Inputs): string | null {
 
 /** What has no column: whatever a policy thought worth telling must not be lost on the way. */
 function others(inputs: Inputs): string[] {
+  const kept = number(inputs, 'reservedLanes');
+  const reserved =
+    kept === null || kept < 0.005 ? [] : [`${figure(kept)} lanes kept for what is still to come`];
+  return [...reserved, ...unnamed(inputs)];
+}
+
+function unnamed(inputs: Inputs): string[] {
   return Object.entries(inputs)
     .filter(
       ([name, value]) => !knownElsewhere.has(name) && value !== null && value !== 0 && value !== usualState,

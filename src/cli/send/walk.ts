@@ -42,10 +42,21 @@ export async function walk(paths: readonly string[]): Promise<Walk> {
     } catch (error) {
       const code = systemCode(error);
       if (code === null) throw error;
-      unreadable.push({ path, reason: `cannot be read (${code})` });
+      unreadable.push({ path, reason: whyUnreadable(code) });
     }
   }
   return { files, unreadable };
+}
+
+function whyUnreadable(code: string): string {
+  switch (code) {
+    case 'ENOENT':
+      return 'there is no such file or folder';
+    case 'EACCES':
+      return 'may not be read by you';
+    default:
+      return `cannot be read (${code})`;
+  }
 }
 
 function byName(one: Dirent, other: Dirent): number {

@@ -7,7 +7,8 @@ export interface Node {
   readonly id: string;
   readonly name: string;
   readonly note: string;
-  readonly tone: 'good' | 'warn' | 'bad' | 'idle';
+  /** Null: it has no state of its own. */
+  readonly tone: 'good' | 'warn' | 'bad' | 'idle' | null;
   /** Address of its screen; null: it has none. */
   readonly href: string | null;
   readonly x: number;
@@ -57,9 +58,9 @@ export function pictureOf(farm: Farm, width: number): Picture {
     [
       ...senders.shown.map((one) => ({
         id: `m:${one.aet}`,
-        name: one.aet,
+        name: one.aet === '(no AE title)' ? 'over REST' : one.aet,
         note: [one.modality, one.station].filter(Boolean).join(' · '),
-        tone: 'idle' as const,
+        tone: null,
         href: null,
       })),
       ...others(senders.rest.length, 'm:', 'senders'),

@@ -91,18 +91,22 @@ function Label({ node, edges, nodeWidth }: { node: Node; edges: readonly Edge[];
 function Box({ node, width, height }: { node: Node; width: number; height: number }) {
   const isNarrow = width < 130;
   const pad = isNarrow ? 8 : 13;
-  // By the width of an average letter; measuring each would cost a layout a node.
-  const room = Math.floor((width - 2 * pad - 9) / (isNarrow ? 6.8 : 7.6));
+  // By the width of an average letter, capitals being wider; measuring each would cost a layout a node.
+  const letter = (isNarrow ? 6.8 : 7.6) + (node.name === node.name.toUpperCase() ? 1.4 : 0);
+  const room = Math.floor((width - 2 * pad - (node.tone === null ? 0 : 12)) / letter);
   const content = (
     <>
       <rect width={width} height={height} rx="9" />
-      <circle cx={width - pad - 1} cy={height / 2} r="4" class={node.tone} />
+      {node.tone !== null && <circle cx={width - pad - 1} cy={height / 2} r="4" class={node.tone} />}
       <text x={pad} y={node.note === '' ? 26 : 18} class="node-name">
         {clipped(node.name, room)}
       </text>
       {node.note !== '' && (
         <text x={pad} y="33" class="node-note">
-          {clipped(node.note, Math.floor(room * 1.12))}
+          {clipped(
+            node.note,
+            Math.floor((width - 2 * pad - (node.tone === null ? 0 : 12)) / (isNarrow ? 6.1 : 6.8)),
+          )}
         </text>
       )}
       {node.href === null && <title>{`${node.name}${node.note === '' ? '' : `: ${node.note}`}`}</title>}

@@ -1,5 +1,5 @@
 import { JournalList } from '../journal/list.tsx';
-import type { Farm } from '../lib/contract.ts';
+import type { Farm, JournalEntry } from '../lib/contract.ts';
 import { age, count, counted, perSecond, size } from '../lib/format.ts';
 import { farm, journal, liveState } from '../lib/live.ts';
 import { isReceiving, type Verdict, verdictOf } from '../lib/verdict.ts';
@@ -18,13 +18,19 @@ export function FarmScreen() {
         <Loading what="the farm" />
       </>
     );
-  const verdict = verdictOf(seen);
+  const isOld = liveState.value === 'reconnecting';
+  const verdict = isOld
+    ? ({ tone: 'warn', title: 'The service does not answer: this is as it was', reasons: [] } as const)
+    : verdictOf(seen);
   return (
     <>
-      {liveState.value === 'reconnecting' && (
+      {isOld && (
         <div class="hint-box warn" role="status">
           <Icon name="warn" />
-          <p>The service does not answer. What you see is as it was; it is taken up again by itself.</p>
+          <p>
+            Fronts go on receiving, and keep what they have acknowledged until the service is back. It is
+            asked again by itself.
+          </p>
         </div>
       )}
       <Hero seen={seen} verdict={verdict} />
@@ -44,11 +50,16 @@ export function FarmScreen() {
       <div class="two">
         <Fronts seen={seen} />
         <Card title="Lately" actions={<a href="#/journal">The whole journal</a>}>
-          <JournalList entries={journal.value.slice(0, 8)} />
+          <JournalList entries={lately(journal.value)} brief />
         </Card>
       </div>
     </>
   );
+}
+
+/** Who signs in is in the journal; here it would stand in the way of what happened. */
+function lately(entries: readonly JournalEntry[]): readonly JournalEntry[] {
+  return entries.filter(({ kind }) => kind !== 'sign-in' && kind !== 'sign-out').slice(0, 6);
 }
 
 function Hero({ seen, verdict }: { seen: Farm; verdict: Verdict }) {

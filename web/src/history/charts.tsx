@@ -2,7 +2,7 @@ import type { Signal } from '@preact/signals';
 import { useState } from 'preact/hooks';
 import type { OrthancSeries, Series } from '../lib/contract.ts';
 import { count, duration, figure, size } from '../lib/format.ts';
-import { Chart } from '../ui/chart.tsx';
+import { Chart, secondSteps, wholeSteps } from '../ui/chart.tsx';
 import { Select } from '../ui/field.tsx';
 
 interface Shared {
@@ -36,6 +36,7 @@ export function FarmCharts({ series, ...shared }: { series: Series } & Shared) {
           { label: 'out, proven', values: farm.outBytes },
         ]}
         format={byteRate}
+        steps={wholeSteps}
         {...shared}
       />
       <Chart
@@ -47,7 +48,9 @@ export function FarmCharts({ series, ...shared }: { series: Series } & Shared) {
           { label: 'in quarantine', values: farm.quarantined, colour: 5 },
         ]}
         format={count}
+        steps={wholeSteps}
         formatRight={duration}
+        stepsRight={secondSteps}
         {...shared}
       />
     </div>
@@ -55,14 +58,19 @@ export function FarmCharts({ series, ...shared }: { series: Series } & Shared) {
 }
 
 const loads = {
-  latencyMs: ['Answers in', (value: number) => `${figure(value)} ms`],
-  jobsRunning: ['Jobs running', figure],
-  jobsPending: ['Jobs waiting', figure],
-  activeRequests: ['Requests at a time', figure],
-  instances: ['Images held', count],
-  diskBytes: ['Disk used', size],
-  up: ['Up, share of samples', (value: number) => `${Math.round(value * 100)} %`],
-} as const satisfies Partial<Record<keyof OrthancSeries, readonly [string, (value: number) => string]>>;
+  latencyMs: ['Answers in', (value: number) => `${figure(value)} ms`, undefined],
+  jobsRunning: ['Jobs running', figure, undefined],
+  jobsPending: ['Jobs waiting', figure, undefined],
+  activeRequests: ['Requests at a time', figure, undefined],
+  instances: ['Images held', count, wholeSteps],
+  diskBytes: ['Disk used', size, wholeSteps],
+  up: ['Up, share of samples', (value: number) => `${Math.round(value * 100)} %`, undefined],
+} as const satisfies Partial<
+  Record<
+    keyof OrthancSeries,
+    readonly [title: string, format: (value: number) => string, steps: readonly number[] | undefined]
+  >
+>;
 type Load = keyof typeof loads;
 
 export function BackendCharts({
@@ -77,7 +85,7 @@ export function BackendCharts({
       values: series.orthancs[name]?.[field] ?? [],
       bridged: field === 'transferSeconds',
     }));
-  const [title, format] = loads[load];
+  const [title, format, steps] = loads[load];
   return (
     <div class="charts">
       <Chart
@@ -92,17 +100,27 @@ export function BackendCharts({
         at={series.at}
         lines={lines('transferSeconds')}
         format={duration}
+        steps={secondSteps}
         {...shared}
       />
       <Chart
         title="Decisions for each"
         at={series.at}
         lines={lines('decisions')}
-        format={figure}
+        format={count}
+        steps={wholeSteps}
         {...shared}
       />
       <div class="stack">
-        <Chart key={load} title={title} at={series.at} lines={lines(load)} format={format} {...shared} />
+        <Chart
+          key={load}
+          title={title}
+          at={series.at}
+          lines={lines(load)}
+          format={format}
+          {...(steps === undefined ? {} : { steps })}
+          {...shared}
+        />
         <Select
           label="Load to look at"
           value={load}

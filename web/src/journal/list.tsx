@@ -2,7 +2,14 @@ import type { JournalEntry } from '../lib/contract.ts';
 import { to } from '../lib/route.ts';
 import { Empty, Time, Uid } from '../ui/parts.tsx';
 
-export function JournalList({ entries }: { entries: readonly JournalEntry[] }) {
+/** @param brief each in three lines at most; the whole is in the journal */
+export function JournalList({
+  entries,
+  brief = false,
+}: {
+  entries: readonly JournalEntry[];
+  brief?: boolean;
+}) {
   if (entries.length === 0)
     return (
       <Empty title="Nothing out of the ordinary yet">
@@ -13,7 +20,7 @@ export function JournalList({ entries }: { entries: readonly JournalEntry[] }) {
     <ol class="journal">
       {entries.map((entry) => (
         <li key={entry.id}>
-          <p>
+          <p class={brief ? 'brief' : undefined}>
             <strong>{entry.kind.replaceAll('-', ' ')}</strong> {entry.text}
           </p>
           <p class="soft small-text row">

@@ -8,7 +8,8 @@ export class ApiProblem extends Error {
   readonly code: string;
   readonly title: string;
   constructor(status: number, code: string, title: string, detail: string) {
-    super(detail);
+    // What the API calls a part of the body is a field here.
+    super(detail.replaceAll(/\bbody\.(?=\w)/g, ''));
     this.name = 'ApiProblem';
     this.status = status;
     this.code = code;

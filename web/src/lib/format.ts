@@ -33,6 +33,7 @@ export function perSecond(value: number): string {
 
 export function duration(seconds: number): string {
   if (!Number.isFinite(seconds)) return '∞';
+  if (seconds === 0) return '0 s';
   if (seconds < 1) return `${Math.max(0, Math.round(seconds * 1000))} ms`;
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   if (seconds < 120) return `${Math.round(seconds)} s`;
@@ -46,8 +47,13 @@ export function age(seconds: number): string {
   return seconds < 10 ? `${Math.round(seconds)} s` : duration(seconds);
 }
 
+/** By the 24-hour clock, as on the charts and at the command line. */
 export function exactTime(at: string): string {
-  return new Date(at).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+  return new Date(at).toLocaleString(undefined, {
+    dateStyle: 'medium',
+    timeStyle: 'medium',
+    hourCycle: 'h23',
+  });
 }
 
 export function ago(at: string, now: number): string {

@@ -60,7 +60,7 @@ document.addEventListener('visibilitychange', () => {
 /** The latest of what happened before one began to look. */
 async function readJournal(): Promise<void> {
   try {
-    const { items } = await get<Page<JournalEntry>>('/events', { limit: 10 });
+    const { items } = await get<Page<JournalEntry>>('/events', { limit: 30 });
     note(items);
   } catch (error) {
     // The list begins with what happens from now on; whoever wants more finds the problem on the journal's own screen.

@@ -31,13 +31,21 @@ export function verdictOf(farm: Farm): Verdict {
       .map(({ name, refusing }) => `${name} refuses new images${refusing === null ? '' : `: ${refusing}`}`),
     ...(backends.length > 0 && !backends.some(isTaking)
       ? ['no backend can be sent to: images wait on the front']
-      : []),
+      : waiting.unplacedStudies > 0 && !backends.some(takesNew)
+        ? ['no backend takes new studies: they wait on the front']
+        : []),
   ];
   const warn = [
+    ...backends
+      .filter(isSick)
+      .map(
+        (one) => `${one.name}${one.health === 'down' ? ' is down' : ''}: ${troubleOf(one) ?? 'in trouble'}`,
+      ),
     ...(waiting.quarantined > 0
-      ? [`${counted(waiting.quarantined, 'image')} in quarantine need a person`]
+      ? [
+          `${counted(waiting.quarantined, 'image')} in quarantine ${waiting.quarantined === 1 ? 'needs' : 'need'} a person`,
+        ]
       : []),
-    ...backends.filter(isSick).map((one) => `${one.name}: ${troubleOf(one) ?? 'in trouble'}`),
     ...((waiting.oldestAgeSeconds ?? 0) > longSeconds
       ? [`the oldest image has waited for ${duration(waiting.oldestAgeSeconds ?? 0)}`]
       : []),
@@ -67,6 +75,10 @@ export function isReceiving(front: FarmFront): boolean {
 
 function isTaking({ health, breaker, state }: FarmBackend): boolean {
   return health !== 'down' && breaker !== 'open' && state !== 'maint';
+}
+
+function takesNew(one: FarmBackend): boolean {
+  return isTaking(one) && one.state === 'ready' && one.weight > 0;
 }
 
 function isSick({ health, breaker, state }: FarmBackend): boolean {

@@ -33,13 +33,17 @@ export function Waiting() {
       <Card
         title="Studies that wait"
         note="With the reason"
-        actions={<a href={to(['studies'], { state: 'received' })}>All without a backend</a>}
+        actions={
+          (queue.value?.unplacedStudies ?? 0) > most ? (
+            <a href={to(['studies'], { state: 'received' })}>All that have no backend yet</a>
+          ) : undefined
+        }
       >
         <Trouble problem={studies.problem} />
         {studies.loading && <Loading what="studies" />}
         {studies.value?.length === 0 && (
           <Empty title="Nothing waits">
-            <p>Everything that was received is proven on its backend.</p>
+            <p>Everything that was received is proven on its backend, but what is in quarantine.</p>
           </Empty>
         )}
         {studies.value !== null && studies.value.length > 0 && (

@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks';
+import { type Signal, signal as signalOf } from '@preact/signals';
 import type { z } from 'zod';
 import type { SimulationAnswer, scenarioAnswer } from '../../../src/admin/simulation-schemas.ts';
 import type { RoutingAnswer } from '../../../src/admin/steer-schemas.ts';
@@ -42,16 +42,33 @@ export function SimulateScreen({ parts }: { parts: readonly string[] }) {
 type ScenarioInfo = z.infer<typeof scenarioAnswer>;
 type Source = 'scenario' | 'day';
 
+/** Outlives the change of address that a run brings: what was chosen stands there still, to be changed and tried again. */
+const kept = {
+  source: signalOf<Source>('scenario'),
+  scenario: signalOf<string | null>(null),
+  picked: signalOf<readonly string[] | null>(null),
+  seeds: signalOf('1'),
+};
+
+function useKept<T>(one: Signal<T>): readonly [T, (next: T) => void] {
+  return [
+    one.value,
+    (next) => {
+      one.value = next;
+    },
+  ];
+}
+
 function Choose() {
   const scenarios = useLoad(
     (signal) => get<{ items: readonly ScenarioInfo[] }>('/scenarios', {}, signal),
     'scenarios',
   );
   const routing = useLoad((signal) => get<RoutingAnswer>('/routing', {}, signal), 'routing');
-  const [source, setSource] = useState<Source>('scenario');
-  const [scenario, setScenario] = useState<string | null>(null);
-  const [picked, setPicked] = useState<readonly string[] | null>(null);
-  const [seeds, setSeeds] = useState('1');
+  const [source, setSource] = useKept(kept.source);
+  const [scenario, setScenario] = useKept(kept.scenario);
+  const [picked, setPicked] = useKept(kept.picked);
+  const [seeds, setSeeds] = useKept(kept.seeds);
   const { busy, problem, run } = useAction();
   const items = scenarios.value?.items ?? [];
   const chosen = items.find(({ name }) => name === scenario) ?? items[0];

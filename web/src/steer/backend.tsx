@@ -127,6 +127,12 @@ function Actions({ one, open }: { one: FarmBackend; open: (what: Open) => void }
   );
 }
 
+const sinceWord: Readonly<Record<FarmBackend['health'], string>> = {
+  up: 'Up',
+  down: 'Down',
+  unknown: 'Not seen yet',
+};
+
 function Now({ one }: { one: FarmBackend }) {
   return (
     <Card title="Now">
@@ -144,7 +150,7 @@ function Now({ one }: { one: FarmBackend }) {
           ['Answers in', one.latencyMs === null ? '–' : `${Math.round(one.latencyMs)} ms`],
           ['Orthanc', one.version ?? '–'],
           ['Address', one.url],
-          ['So since', exactTime(one.healthSince)],
+          [`${sinceWord[one.health]} since`, exactTime(one.healthSince)],
         ]}
       />
     </Card>

@@ -51,7 +51,7 @@ export function SteerPage() {
         )}
         {backends !== undefined && backends.length > 0 && (
           <Scroll label="All backends">
-            <table>
+            <table class="folding">
               <thead>
                 <tr>
                   <th scope="col">Backend</th>
@@ -80,9 +80,15 @@ export function SteerPage() {
                         <Badge tone={tone}>{word}</Badge>
                         {troubleOf(one) !== null && <p class="soft small-text">{troubleOf(one)}</p>}
                       </td>
-                      <td class="number">{Math.round(one.weight * 100)} %</td>
-                      <td class="tight">{learntSpeed(one)}</td>
-                      <td class="tight soft">{one.url}</td>
+                      <td class="number" data-label="Weight">
+                        {Math.round(one.weight * 100)} %
+                      </td>
+                      <td class="tight" data-label="Learnt speed">
+                        {learntSpeed(one)}
+                      </td>
+                      <td class="tight soft" data-label="Address">
+                        {one.url}
+                      </td>
                       <td class="number">
                         <a href={to(['backends', one.name])} aria-label={`Steer ${one.name}`}>
                           Steer
@@ -97,7 +103,7 @@ export function SteerPage() {
         )}
       </Card>
       <RoutingCard />
-      <AuditTable most={20} />
+      <AuditTable most={20} changesOnly />
       {adding && <AddBackend onClose={() => setAdding(false)} />}
     </>
   );

@@ -30,7 +30,8 @@ export function Remove(props: { one: FarmBackend; onClose: () => void; onEvacuat
         <li>{name} leaves the topology; the fronts forget it as a peer, without a restart.</li>
         <li>
           What it holds{instances === null ? '' : ` (${counted(instances, 'image')})`} stays on it, and is not
-          found from here any more.
+          found from here any more. An Orthanc that this farm runs itself (“run” in the topology) is stopped,
+          and its storage kept.
         </li>
         <li>
           It is refused while studies are bound to it, and drained then. Evacuate it first to keep everything

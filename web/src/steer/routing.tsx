@@ -40,7 +40,10 @@ export function RoutingCard() {
               ['On trial beside it', value.shadow ?? 'none'],
             ]}
           />
-          <p class="note">{value.policies.find(({ name }) => name === value.policy)?.description}</p>
+          <p class="note">
+            A study goes: {value.policies.find(({ name }) => name === value.policy)?.description}. Of those
+            that wait goes first: {value.orders.find(({ name }) => name === value.order)?.description}.
+          </p>
           {trial !== undefined && (
             <p>
               In the last 24 hours {trial.shadow} would have chosen the same backend for {trial.same} of{' '}

@@ -25,6 +25,9 @@ export interface ChartProps {
   readonly format: (value: number) => string;
   /** For lines on the right. */
   readonly formatRight?: (value: number) => string;
+  /** What the ticks of the left scale may be apart; default: any round number. */
+  readonly steps?: readonly number[];
+  readonly stepsRight?: readonly number[];
   readonly xFormat?: (value: number) => string;
   readonly logarithmic?: boolean;
   /** Charts with the same one show their cursors together. */
@@ -34,6 +37,19 @@ export interface ChartProps {
   readonly onZoom?: (from: number, to: number) => void;
   readonly height?: number;
 }
+
+/** What comes in ones: half an image is none. */
+export const wholeSteps: readonly number[] = Array.from({ length: 15 }, (_, power) =>
+  [1, 2, 5].map((one) => one * 10 ** power),
+).flat();
+
+/** As a clock has them. */
+export const secondSteps: readonly number[] = [
+  [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5],
+  [1, 2, 5, 10, 15, 30],
+  [1, 2, 5, 10, 15, 30].map((minutes) => minutes * 60),
+  [1, 2, 4, 6, 12, 24, 48, 96, 240, 480, 960].map((hours) => hours * 3600),
+].flat();
 
 /** Told apart by people who see no red and green as well, on light and on dark. */
 const light = [
@@ -204,12 +220,14 @@ function optionsFor(
         ...axis,
         // Room for hours, minutes and seconds.
         space: 72,
+        size: 32,
         values: (_plot, ticks) => ticks.map(latest.current.xFormat ?? timeFormat(ticks)),
       },
       {
         ...axis,
         scale: 'y',
         size: 66,
+        ...(props.steps === undefined ? {} : { incrs: [...props.steps] }),
         values: (_plot, ticks) => ticks.map((tick) => (tick === null ? '' : latest.current.format(tick))),
       },
       ...(hasRight
@@ -219,6 +237,7 @@ function optionsFor(
               scale: 'right',
               side: 1 as const,
               size: 60,
+              ...(props.stepsRight === undefined ? {} : { incrs: [...props.stepsRight] }),
               grid: { show: false },
               values: (_plot: uPlot, ticks: number[]) =>
                 ticks.map((tick) => (latest.current.formatRight ?? latest.current.format)(tick)),

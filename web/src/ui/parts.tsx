@@ -68,13 +68,22 @@ export function Outside({ href, children }: { href: string | null; children: Com
   );
 }
 
-export function Trouble({ problem, what }: { problem: ApiProblem | null; what?: string }) {
+/** @param title instead of the problem's own, where it would say too little or too much */
+export function Trouble({
+  problem,
+  what,
+  title = problem?.title ?? '',
+}: {
+  problem: ApiProblem | null;
+  what?: string;
+  title?: string;
+}) {
   if (problem === null) return null;
   return (
     <div class="trouble" role="alert">
       <Icon name="bad" />
       <div>
-        <strong>{what === undefined ? problem.title : `${what}: ${problem.title}`}</strong>
+        <strong>{what === undefined ? title : `${what}: ${title}`}</strong>
         {problem.message !== '' && <p>{problem.message}</p>}
       </div>
     </div>
