@@ -82,8 +82,8 @@ test('rebind: the study moves whole, what it left is shown until it is gone, and
 
   for (const [code, sentence, args] of [
     [1, 'bound to', ['rebind', study.studyUid, target]],
-    [1, 'not known', ['rebind', '1.2.3.4', target]],
-    [1, 'no backend', ['rebind', study.studyUid, 'orthanc9']],
+    [2, 'not known', ['rebind', '1.2.3.4', target]],
+    [2, 'no backend', ['rebind', study.studyUid, 'orthanc9']],
     [2, '--copy', ['rebind', study.studyUid, '--copy', 'first']],
     [1, 'former copy', ['heal', study.studyUid, '--accept-current', 'orthanc1']],
     [2, 'needs the study', ['heal', '--accept-current', 'orthanc1']],
@@ -163,7 +163,7 @@ test('quarantine: discarded only after a yes, and recorded', async () => {
     [1, 'in quarantine', ['discard', id, '--yes']],
     [1, 'in quarantine', ['download', id]],
     [1, 'in quarantine', ['release', id, 'orthanc1']],
-    [1, 'in quarantine', ['retry', study.studyUid]],
+    [2, 'in quarantine', ['retry', study.studyUid]],
     [2, 'names no instance', ['discard', 'image.dcm', '--yes']],
     [2, 'too short', ['discard', id.slice(0, 3), '--yes']],
   ] as const) {
@@ -199,9 +199,9 @@ test('evacuate: the backend is empty at the end, everything is on the other, and
   expect(await dde('backends', 'ready', name)).toMatchObject({ code: 0 });
 
   for (const [code, sentence, args] of [
-    [1, 'never was', [other(name), '--cancel']],
-    [1, 'not orthanc9', ['orthanc9', '--cancel']],
-    [1, 'no backend orthanc9', ['orthanc9']],
+    [2, 'never was', [other(name), '--cancel']],
+    [2, 'not orthanc9', ['orthanc9', '--cancel']],
+    [2, 'no backend orthanc9', ['orthanc9']],
     [2, '--rate', [name, '--rate', 'fast']],
     [2, 'stands alone', [name, '--cancel', '--detach']],
   ] as const) {

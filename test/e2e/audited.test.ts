@@ -86,7 +86,8 @@ async function everything(): Promise<unknown> {
 }
 
 beforeAll(async () => {
-  farm = await startFarm({ backends: 3, settle: '500 ms' });
+  // Less than a second would not do: for so long a front takes an image that is sent again for one that is just being stored.
+  farm = await startFarm({ backends: 3, settle: '1 s' });
   const backend = { path: '/api/v1/backends/{name}', params: { name: 'orthanc3' } };
   await done({ ...backend, method: 'PATCH', body: { state: 'maint' } });
   // It waits for the backend to come back from maintenance, so it can be stopped.
