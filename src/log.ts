@@ -4,7 +4,6 @@ import type { LogFormat, LogLevel } from './log-levels.ts';
 import { systemCode } from './user-error.ts';
 
 export type { Logger } from 'winston';
-export { type LogFormat, type LogLevel, logLevels } from './log-levels.ts';
 
 /**
  * One line an event. Lines carry UIDs, AE titles, modality and station as fields, never a patient's name or id: callers

@@ -15,8 +15,6 @@ import type { CliContext } from './program.ts';
 import { ServiceError } from './service-error.ts';
 import { agentFor, isUntrusted } from './trust.ts';
 
-export { ServiceError } from './service-error.ts';
-
 /** What every command that asks the service takes. */
 export interface ServiceOptions {
   readonly service?: string;

@@ -73,7 +73,10 @@ export function followTopology({ farm, read, since, service, say }: FollowOption
           );
         });
     },
-    log: { warn: (message) => say(message), error: (message) => say(message) },
+    log: {
+      warn: (message) => say(message),
+      error: (message, { detail }) => say(detail === undefined ? message : `${message}: ${detail}`),
+    },
   });
   return async () => {
     isOver = true;

@@ -6,6 +6,7 @@ import { startProxy } from '../support/proxy.ts';
 import { makeInstance } from '../support/synthetic.ts';
 import { until } from '../support/wait.ts';
 import { carrying, claimedFor } from './carrying.ts';
+import { rebindTo } from './rebind-to.ts';
 
 test('a transfer whose study is bound anew while it begins sends nothing any more', async () => {
   await using bench = await rig([backendConfig('orthanc1'), backendConfig('orthanc2')]);
@@ -28,17 +29,7 @@ test('a transfer whose study is bound anew while it begins sends nothing any mor
   await way.set({ kind: 'stall' });
   const under = carry(transfer, new AbortController().signal);
   await until(() => way.requests.length > 0, { what: 'the front to be asked' });
-  ledger.rebind({
-    studyUid: image.studyUid,
-    copy: 0,
-    at: time.clock(),
-    policy: 'operator',
-    kind: 'rebound',
-    backend: 'orthanc2',
-    reason: 'for a test',
-    considered: [],
-    expectedEpoch: 1,
-  });
+  rebindTo(bench, image.studyUid, 'orthanc2');
   await way.set({ kind: 'pass' });
   await under;
   expect(way.requests.filter((line) => line.endsWith('/store'))).toEqual([]);

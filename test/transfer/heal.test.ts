@@ -14,6 +14,7 @@ import {
   withOtherContent,
 } from '../support/synthetic.ts';
 import { until } from '../support/wait.ts';
+import { rebindTo } from './rebind-to.ts';
 
 let processes: Record<'front' | 'orthanc1' | 'orthanc2', OrthancProcess>;
 let slow: FaultProxy;
@@ -87,21 +88,8 @@ function leftBehind({ studyUid }: SyntheticStudy): void {
 }
 
 function bindTo(backend: string, studyUid: string): void {
-  const { ledger, time } = bench;
-  const [current] = ledger.assignments(studyUid);
-  time.advance(1);
-  const assignment = ledger.rebind({
-    studyUid,
-    copy: 0,
-    at: time.clock(),
-    policy: 'operator',
-    kind: 'rebound',
-    backend,
-    reason: 'for a test',
-    considered: [],
-    expectedEpoch: current?.epoch ?? 0,
-  });
-  if (assignment === null) throw new Error('it was not bound anew');
+  bench.time.advance(1);
+  rebindTo(bench, studyUid, backend);
 }
 
 /** Looks again and again, time going on, until there is no former copy that could go on by itself. */

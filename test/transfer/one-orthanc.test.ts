@@ -11,6 +11,7 @@ import { arrival, backendConfig, type Rig, rig } from '../backends/rig.ts';
 import { type OrthancProcess, orthancAtLeast, startOrthanc } from '../support/orthanc-process.ts';
 import { makeStudy, type SyntheticStudy } from '../support/synthetic.ts';
 import { until } from '../support/wait.ts';
+import { rebindTo } from './rebind-to.ts';
 
 /*
  * orthanc1 and orthanc2 lead to one Orthanc, as two names of a machine or a proxy before it make it; orthanc3 is another. What is deleted
@@ -85,20 +86,8 @@ const idsOf = (...studies: readonly SyntheticStudy[]): readonly string[] =>
   studies.flatMap(({ instances }) => instances.map(({ orthancId }) => orthancId)).toSorted();
 
 function bind({ studyUid }: SyntheticStudy, backend: string): void {
-  const { ledger, time } = bench;
-  time.advance(1);
-  const made = ledger.rebind({
-    studyUid,
-    copy: 0,
-    at: time.clock(),
-    policy: 'operator',
-    kind: 'rebound',
-    backend,
-    reason: 'for a test',
-    considered: [],
-    expectedEpoch: ledger.assignments(studyUid).find(({ copy }) => copy === 0)?.epoch ?? 0,
-  });
-  if (made === null) throw new Error('it was not bound anew');
+  bench.time.advance(1);
+  rebindTo(bench, studyUid, backend);
 }
 
 async function heal(turns = 6): Promise<void> {

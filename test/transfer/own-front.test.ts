@@ -12,6 +12,7 @@ import { arrival, backendConfig, type Rig, rig } from '../backends/rig.ts';
 import { type OrthancProcess, startOrthanc } from '../support/orthanc-process.ts';
 import { makeInstance, makeStudy, type SyntheticInstance } from '../support/synthetic.ts';
 import { carrying, claimedFor } from './carrying.ts';
+import { rebindTo } from './rebind-to.ts';
 
 /*
  * orthanc1 is the front itself in truth, under another address, as a slip in the topology makes it. It says yes to whatever the front
@@ -109,17 +110,7 @@ test.each([
   for (const on of [front, real]) await put(on, image);
   ledger.adopt(study.studyUid, former, time.clock());
   time.advance(1);
-  ledger.rebind({
-    studyUid: study.studyUid,
-    copy: 0,
-    at: time.clock(),
-    policy: 'operator',
-    kind: 'rebound',
-    backend: target,
-    reason: 'for a test',
-    considered: [],
-    expectedEpoch: 1,
-  });
+  rebindTo(bench, study.studyUid, target);
   const healer = createHealer({
     ...common,
     pool: bench.pool,

@@ -1,4 +1,4 @@
-import { logLevels } from '../../log.ts';
+import { logLevels } from '../../log-levels.ts';
 import type { AdminDeps } from '../deps.ts';
 import { logLevelAnswer, logLevelBody } from '../log-schemas.ts';
 import { type Route, route } from '../route.ts';

@@ -9,15 +9,10 @@ import { loadTopology } from '../../topology/load.ts';
 import type { OrthancConfig, Topology } from '../../topology/topology.ts';
 import { findTwins, twinSentence } from '../../transfer/twins.ts';
 import { UserError } from '../../user-error.ts';
-import {
-  connectService,
-  type ServiceClient,
-  ServiceError,
-  type ServiceOptions,
-  withServiceOptions,
-} from '../client.ts';
+import { connectService, type ServiceClient, type ServiceOptions, withServiceOptions } from '../client.ts';
 import { counted } from '../format.ts';
 import type { CliContext } from '../program.ts';
+import { ServiceError } from '../service-error.ts';
 
 /** What was looked at, and everything that is wrong with it; no problem: it is as it should be. */
 interface Finding {

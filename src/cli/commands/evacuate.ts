@@ -12,12 +12,12 @@ import {
   connectService,
   ServiceAway,
   type ServiceClient,
-  ServiceError,
   type ServiceOptions,
   withServiceOptions,
 } from '../client.ts';
 import { counted, folded, size } from '../format.ts';
 import type { CliContext } from '../program.ts';
+import { ServiceError } from '../service-error.ts';
 
 interface EvacuateOptions extends ServiceOptions {
   readonly to?: string;

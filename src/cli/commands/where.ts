@@ -1,15 +1,10 @@
 import type { Command } from 'commander';
 import type { FormerCopyAnswer } from '../../admin/failover-schemas.ts';
 import { type StudyAnswer, studyAnswer } from '../../admin/schemas.ts';
-import {
-  connectService,
-  type ServiceClient,
-  ServiceError,
-  type ServiceOptions,
-  withServiceOptions,
-} from '../client.ts';
+import { connectService, type ServiceClient, type ServiceOptions, withServiceOptions } from '../client.ts';
 import { age, counted, folded, localTime, size } from '../format.ts';
 import type { CliContext } from '../program.ts';
+import { ServiceError } from '../service-error.ts';
 
 /** The study, or null when the service has never seen it. */
 export async function findStudy(service: ServiceClient, uid: string): Promise<StudyAnswer | null> {

@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { systemCode } from '../../user-error.ts';
-import { ServiceAway, type ServiceClient, ServiceError } from '../client.ts';
+import { ServiceAway, type ServiceClient } from '../client.ts';
+import { ServiceError } from '../service-error.ts';
 import { type Header, readHeader } from './header.ts';
 import type { FoundFile, LeftOut } from './walk.ts';
 
