@@ -25,7 +25,7 @@ export interface Noting {
 }
 
 /** Transactions of announcements follow each other at this distance at least. */
-const gatherMs = 50;
+const gatherMs = 25;
 /** So many in one at most: it must not keep the next hook waiting for long. */
 const most = 32;
 /** Studies whose last answer is remembered: more than arrive at the same time. */

@@ -48,7 +48,7 @@ const standing = (): number => ledger.standing('front').size;
 test('the first after a pause is in the ledger before it is answered', () => {
   expect(noting.note(arrivalOf(1)).noted).toMatchObject({ instance: 'new' });
   expect(standing()).toBe(1);
-  vi.advanceTimersByTime(60);
+  vi.advanceTimersByTime(30);
   expect(noting.note(arrivalOf(2)).noted).toMatchObject({ instance: 'new' });
   expect(standing()).toBe(2);
 });
@@ -59,7 +59,7 @@ test('what comes right behind it is noted together, and each study is told of on
     expect(noting.note(arrivalOf(number, { studyUid: number % 2 === 0 ? '1.2' : '1.3' })).noted).toBeNull();
   }
   expect(standing()).toBe(1);
-  vi.advanceTimersByTime(60);
+  vi.advanceTimersByTime(30);
   expect(standing()).toBe(12);
   expect(transactions).toBe(2);
   expect(noted.sort()).toEqual(['1.2', '1.3']);
@@ -67,7 +67,7 @@ test('what comes right behind it is noted together, and each study is told of on
 
 test('a hundred at once go in several transactions, so that no hook waits for all of them', () => {
   for (let number = 1; number <= 100; number++) noting.note(arrivalOf(number));
-  vi.advanceTimersByTime(60);
+  vi.advanceTimersByTime(30);
   expect(standing()).toBe(100);
   expect(transactions).toBeGreaterThanOrEqual(4);
 });
@@ -76,7 +76,7 @@ test('what is gathered says what is known of its study: where it goes', () => {
   const { studyUid } = arrivalOf(1);
   noting.note(arrivalOf(1));
   expect(noting.note(arrivalOf(2)).known).toMatchObject({ assignments: [], waitingReason: null });
-  vi.advanceTimersByTime(110);
+  vi.advanceTimersByTime(60);
   ledger.decide(placing('b1', { studyUid }));
   noting.note(arrivalOf(3));
   expect(noting.note(arrivalOf(4)).known.assignments).toMatchObject([{ backend: 'b1' }]);
@@ -86,7 +86,7 @@ test('a full disk: the next one is told so at once, and nothing keeps the servic
   noting.note(arrivalOf(1));
   noting.note(arrivalOf(2));
   broken = true;
-  vi.advanceTimersByTime(60);
+  vi.advanceTimersByTime(30);
   expect(standing()).toBe(1);
   expect(() => noting.note(arrivalOf(3))).toThrow(LedgerError);
   expect(() => noting.note(arrivalOf(4))).toThrow(LedgerError);
