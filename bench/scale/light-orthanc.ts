@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { contentOf, md5Of, orthancIdOf, type ScaleStudy } from './images.ts';
 
@@ -8,6 +9,8 @@ interface Held {
   /** Of the bytes that it was given. */
   readonly md5: string;
   readonly bytes: number;
+  /** Which file it is in: every one has its own, also of the same bytes. */
+  readonly file: string;
 }
 
 interface Answer {
@@ -20,6 +23,8 @@ export class LightOrthanc {
   readonly name: string;
   /** Where a front's jobs go. */
   readonly peers: ReadonlyMap<string, LightOrthanc>;
+  /** Where its peers lead to, as it shows them. What stands there says nothing of where its jobs go. */
+  readonly peerSettings = new Map<string, object>();
   readonly images = new Map<string, Held>();
   /** Requests that no answer was written for: the service speaks more than this does, and figures would be of something else. */
   readonly notUnderstood: string[] = [];
@@ -64,7 +69,7 @@ export class LightOrthanc {
   /** Takes an image in, as its bytes come. */
   store(study: ScaleStudy, image: number, content: Buffer): void {
     const id = orthancIdOf(image);
-    this.images.set(id, { image, study, md5: md5Of(content), bytes: content.length });
+    this.images.set(id, { image, study, md5: md5Of(content), bytes: content.length, file: randomUUID() });
     const known = this.#studies.get(study.uid);
     if (known === undefined) this.#studies.set(study.uid, { study, ids: new Set([id]) });
     else known.ids.add(id);
@@ -95,11 +100,19 @@ export class LightOrthanc {
     if (image !== null) return this.#ofImage(`${image[1]} ${image[3] ?? ''}`, image[2] ?? '', what);
     const peer = /^POST \/peers\/([^/]+)\/store$/.exec(what)?.[1];
     if (peer !== undefined) return await this.#send(peer, resourcesIn(body));
+    const book = /^PUT \/peers\/([^/]+)$/.exec(what)?.[1];
+    if (book !== undefined) {
+      // A password is never shown.
+      this.peerSettings.set(book, { ...parsed(body), Password: null });
+      return json({});
+    }
     const study = /^GET \/studies\/study-([^/]+)\/statistics$/.exec(what)?.[1];
     if (study !== undefined) {
       const found = this.#studies.get(study);
       return found === undefined ? notFound : json({ CountInstances: found.ids.size });
     }
+    const part = /^GET \/instances\?since=(\d+)&limit=(\d+)$/.exec(what);
+    if (part !== null) return json([...this.images.keys()].slice(Number(part[1])).slice(0, Number(part[2])));
     switch (what) {
       case 'GET /system':
         return json({ Name: this.name, Version: '1.12.7', DicomAet: 'LIGHT', DicomPort: 4242 });
@@ -122,7 +135,7 @@ export class LightOrthanc {
       case 'GET /jobs?expand':
         return json([]);
       case 'GET /peers?expand':
-        return json(Object.fromEntries([...this.peers.keys()].map((name) => [name, { Url: name }])));
+        return json(Object.fromEntries(this.peerSettings));
       default:
         this.notUnderstood.push(what);
         return { status: 501, body: '' };
@@ -136,7 +149,7 @@ export class LightOrthanc {
       case 'GET /attachments/dicom/md5':
         return { status: 200, body: held.md5 };
       case 'GET /attachments/dicom/info':
-        return json({ UncompressedSize: held.bytes, UncompressedMD5: held.md5 });
+        return json({ Uuid: held.file, UncompressedSize: held.bytes, UncompressedMD5: held.md5 });
       case 'POST /attachments/dicom/verify-md5':
         // The bytes it would find on its disk.
         return { status: md5Of(contentOf(held.image)) === held.md5 ? 200 : 400, body: '' };
