@@ -40,4 +40,4 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:3000/livez').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 
 ENTRYPOINT ["sh", "/app/orthanc-config/with-secrets.sh"]
-CMD ["node", "--max-semi-space-size=4", "--min-semi-space-size=4", "--initial-old-space-size=16", "--heap-growing-percent=25", "src/main.ts"]
+CMD ["node", "--max-semi-space-size=4", "--min-semi-space-size=4", "--no-parallel-scavenge", "--initial-old-space-size=16", "--heap-growing-percent=25", "src/main.ts"]

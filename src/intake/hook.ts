@@ -7,7 +7,7 @@ import type { Metrics } from '../metrics.ts';
 import type { Admission } from './admission.ts';
 import { admissionReportSchema, announcementSchema, arrivalOf, type HookAnswer } from './announcement.ts';
 import type { Noting } from './noting.ts';
-import { bearerMatches } from './token.ts';
+import { bearerMatcher } from './token.ts';
 
 export interface HookDeps {
   readonly noting: Pick<Noting, 'note'>;
@@ -39,6 +39,7 @@ export type Hook = (req: IncomingMessage, res: ServerResponse) => boolean;
  * cost more than what is done here.
  */
 export function createHook(deps: HookDeps): Hook {
+  const mayAsk = bearerMatcher(deps.token);
   const routes: ReadonlyMap<string, (content: unknown, res: ServerResponse) => void> = new Map([
     ['/hook/stored', stored],
     ['/hook/admission', reported],
@@ -52,7 +53,7 @@ export function createHook(deps: HookDeps): Hook {
       res.on('finish', () => done());
     }
     // Before the body is read: nobody without the token makes the service parse anything.
-    if (!bearerMatches(req.headers.authorization, deps.token)) {
+    if (!mayAsk(req.headers.authorization)) {
       req.resume();
       refuse(res, 401, 'the hook token is missing or wrong');
       return true;

@@ -2,6 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { Readable } from 'node:stream';
 import axios, { type AxiosInstance, type AxiosResponse, isAxiosError } from 'axios';
+import { errors } from 'undici';
 import { errorAnswer } from './answers.ts';
 import { type CallOptions, OrthancError, type OrthancErrorCode } from './orthanc.ts';
 
@@ -299,7 +300,8 @@ export class OrthancHttp {
     const words = error instanceof Error ? error.message : String(error);
     if (words.startsWith('maxContentLength'))
       return this.error('nonsense', request, 'the answer is too long');
-    // llhttp's parser: what answers there speaks no HTTP.
+    // The parsers of undici and of Node: what answers there speaks no HTTP.
+    if (error instanceof errors.HTTPParserError) return this.error('nonsense', request, `no HTTP (${words})`);
     if (code?.startsWith('HPE_') === true && code !== 'HPE_INVALID_EOF_STATE')
       return this.error('nonsense', request, `no HTTP (${code})`);
     return this.error('unreachable', request, code === null ? words : `${words} (${code})`);

@@ -1,8 +1,9 @@
 import { madeByKey } from '../topology/peer.ts';
 import { peerSettingsAnswer, peerSystemAnswer } from './answers.ts';
-import { askFor, orNull } from './ask.ts';
+import { askFor, orNull, understood } from './ask.ts';
 import { type OrthancAccess, OrthancHttp } from './http.ts';
 import type { CallOptions } from './orthanc.ts';
+import { SmallReads } from './small-reads.ts';
 
 /** A peer as its front shows it. */
 export interface KnownPeer {
@@ -50,6 +51,7 @@ export interface PeerBook {
 
 export function createPeerBook(access: OrthancAccess): PeerBook {
   const http = new OrthancHttp(access);
+  const reads = new SmallReads(access, http);
   const pathOf = (name: string): string => `/peers/${encodeURIComponent(name)}`;
   const contentType = 'application/json';
   return {
@@ -57,7 +59,8 @@ export function createPeerBook(access: OrthancAccess): PeerBook {
 
     async all(options) {
       const request = { method: 'GET', path: '/peers?expand' } as const;
-      const peers = await askFor(http, request, peerSettingsAnswer, options);
+      // Asked before most transfers.
+      const peers = understood(http, request, peerSettingsAnswer, await reads.ask(request, options));
       return new Map(
         Object.entries(peers).map(([name, peer]) => [
           name,
@@ -99,6 +102,9 @@ export function createPeerBook(access: OrthancAccess): PeerBook {
       await http.ask({ method: 'POST', path, body: JSON.stringify(body), contentType }, options);
     },
 
-    close: () => http.close(),
+    close() {
+      reads.close();
+      http.close();
+    },
   };
 }

@@ -171,8 +171,6 @@ export class SmallReads {
         this.connector(to, (...result) => {
           // A failure comes without a socket.
           line.socket = result[1] ?? null;
-          // What has waited for the connection goes out together as well.
-          if (line.socket !== null) together(line.socket);
           connected(...result);
         });
       },
@@ -190,10 +188,15 @@ export class SmallReads {
   }
 }
 
-/** Everything that is written in this turn of the event loop goes out in one piece: each piece is a call of the system, and wakes the other side. */
-function together(socket: Socket): void {
+/**
+ * Everything that is written from now on until the running code is through goes out in one piece: each piece is a call of the system, and
+ * wakes the other side. To be called when undici begins to write. Earlier is of no use: over a connection that has rested undici writes in
+ * a later turn of the event loop, after it has looked whether the other side closed it.
+ */
+function together(socket: Socket | null): void {
+  if (socket === null || socket.destroyed) return;
   socket.cork();
-  setImmediate(() => socket.uncork());
+  process.nextTick(() => socket.uncork());
 }
 
 /** A set of questions on its way. */
@@ -247,13 +250,13 @@ class PipelinedRun<T> {
     clearTimeout(this.#timer);
   }
 
-  over({ client, socket }: Line): Promise<readonly T[]> {
+  over(line: Line): Promise<readonly T[]> {
+    const { client } = line;
     this.#client = client;
     if (this.#given !== null) return Promise.reject(new Error(this.#given.words));
     return new Promise((resolve, reject) => {
       const answers: T[] = [];
       let open = this.#reads.length;
-      if (open > 1 && socket?.destroyed === false) together(socket);
       for (const [index, { method, path, body = null, contentType, repeatable }] of this.#reads.entries()) {
         const headers =
           contentType === undefined ? this.#headers : { ...this.#headers, 'content-type': contentType };
@@ -264,8 +267,10 @@ class PipelinedRun<T> {
           // What may be asked again, and does not take long: otherwise undici would wait before it sends the next one.
           { method, path, headers, body, idempotent: repeatable, blocking: false },
           {
-            // undici wants one; where a run is given up, its connection goes as a whole.
-            onRequestStart: () => undefined,
+            // Right before it is written; the others follow at once.
+            onRequestStart: () => {
+              if (index === 0 && this.#reads.length > 1) together(line.socket);
+            },
             onResponseStart(_controller, statusCode) {
               status = statusCode;
             },

@@ -9,6 +9,9 @@ export interface Ending {
   release(): void;
 }
 
+/** Why a signal is aborted after `release`. Made once: the error that is made otherwise takes a stack trace with it. */
+const over = new Error('the transfer is over');
+
 /**
  * Ends a transfer when the service stops (`stopping`), and when its backend goes down, leaves, or moves: a connection that hangs would hold a lane
  * for minutes, and what it carried is asked for again in any case.
@@ -44,7 +47,7 @@ export function endingOf(
     release() {
       forget();
       stopping.removeEventListener('abort', stop);
-      controller.abort();
+      controller.abort(over);
     },
   };
 }

@@ -9,7 +9,7 @@ import type { Clock } from '../study.ts';
 export interface SettlerDeps {
   readonly ledger: Ledger;
   readonly fronts: ReadonlyMap<string, Orthanc>;
-  readonly backends: ReadonlyMap<string, Pick<Orthanc, 'studyInstanceIds'>>;
+  readonly backends: ReadonlyMap<string, Pick<Orthanc, 'studyInstanceIds' | 'sizes'>>;
   /** Whether a backend is one of the fronts in truth: it would confirm to the front what that is to delete. Absent: none is. */
   readonly isFront?: (backend: string) => Promise<boolean>;
   readonly settleMs: number;
@@ -33,6 +33,11 @@ const studiesAtATime = 100;
 const idsAtATime = 100;
 /** After a front refused, it is left alone for this long. */
 const pauseMs = 5000;
+/**
+ * So few are asked about by their own identifiers, which is one question; for the list of a study three are needed, one after the other,
+ * and those are short however large it is.
+ */
+const fewInstances = 8;
 /** Studies asked about at the same time. */
 const questionsAtATime = 4;
 /**
@@ -42,7 +47,7 @@ const questionsAtATime = 4;
 const silentMs = 2000;
 const silentTimes = 4;
 /**
- * A backend that says it holds an image when asked for that, and not when asked for its study, would be sent to and asked
+ * A backend that says it holds an image when asked for its MD5, and not when asked here, would be sent to and asked
  * again and again: nothing the first time, which is most likely a true loss, then 2 s, doubled each time, to 5 min.
  */
 const pauseAfter = (times: number): number =>
@@ -165,7 +170,7 @@ export function createSettler(deps: SettlerDeps): Settler {
     const leaving = ledger.leaving(studyUid);
     let doubted = 0;
     for (const [name, ids] of leaving) {
-      const held = await heldBy(name, studyUid);
+      const held = await heldBy(name, studyUid, ids);
       if (held === null) return null;
       const missing = ids.filter((id) => !held.has(id));
       if (missing.length === 0) continue;
@@ -185,7 +190,11 @@ export function createSettler(deps: SettlerDeps): Settler {
   }
 
   /** Null: it did not say. */
-  async function heldBy(name: string, studyUid: string): Promise<ReadonlySet<string> | null> {
+  async function heldBy(
+    name: string,
+    studyUid: string,
+    ids: readonly string[],
+  ): Promise<ReadonlySet<string> | null> {
     const backend = deps.backends.get(name);
     if (backend === undefined || (silentUntil.get(name) ?? 0) > clock()) return null;
     const asked = performance.now();
@@ -194,7 +203,9 @@ export function createSettler(deps: SettlerDeps): Settler {
       return null;
     }
     try {
-      return new Set(await backend.studyInstanceIds(studyUid, { signal: abort.signal }));
+      const options = { signal: abort.signal };
+      if (ids.length <= fewInstances) return new Set((await backend.sizes(ids, options)).keys());
+      return new Set(await backend.studyInstanceIds(studyUid, options));
     } catch (error) {
       if (!(error instanceof OrthancError)) throw error;
       silentUntil.set(name, clock() + Math.max(silentMs, silentTimes * (performance.now() - asked)));

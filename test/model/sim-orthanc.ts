@@ -76,7 +76,10 @@ export class SimOrthanc extends Server implements Orthanc {
   }
 
   sizes(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, number>> {
-    return this.ask('read', options, () => new Map(this.#of(ids).map((one) => [one.id, bytesOf(one)])));
+    return this.ask('read', options, () => {
+      this.world.looked(this.name, [...ids]);
+      return new Map(this.#of(ids).map((one) => [one.id, bytesOf(one)]));
+    });
   }
 
   held(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, HeldFile>> {

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
-import { createServer, type Socket } from 'node:net';
+import { createServer, Socket } from 'node:net';
 import { inspect } from 'node:util';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createOrthanc } from '../../src/orthanc/client.ts';
 import type { Orthanc } from '../../src/orthanc/orthanc.ts';
 import { type OrthancProcess, startOrthanc } from '../support/orthanc-process.ts';
@@ -151,13 +151,33 @@ describe('an Orthanc that fails', () => {
     expect(await asking.countInstances()).toBe(1);
     expect(server.requests).toHaveLength(3);
     expect(await asking.countInstances()).toBe(1);
-    await expect(asking.upload(Buffer.from('x'))).rejects.toMatchObject({ code: 'unreachable' });
+    await expect(asking.bulkDelete(['x'])).rejects.toMatchObject({ code: 'unreachable' });
     expect(server.requests.filter((request) => request.startsWith('POST'))).toHaveLength(1);
-    // What is asked for each transfer has connections of its own.
-    await asking.bulkDelete(['x']);
-    await expect(asking.bulkDelete(['y'])).rejects.toMatchObject({ code: 'unreachable' });
-    expect(server.requests.filter((request) => request.startsWith('POST'))).toHaveLength(3);
+    // What is asked seldom has connections of its own.
+    await asking.delete('x');
+    await expect(asking.delete('y')).rejects.toMatchObject({ code: 'unreachable' });
+    expect(server.requests.filter((request) => request.startsWith('DELETE'))).toHaveLength(2);
     asking.close();
+  });
+
+  it('is asked about many images in one piece, over a new connection and over one that has rested', async () => {
+    const md5 = 'd41d8cd98f00b204e9800998ecf8427e';
+    const answer = `HTTP/1.1 200 OK\r\nContent-Length: ${md5.length}\r\n\r\n${md5}`;
+    await using server = await scripted((request) => answer.repeat(request.split('GET ').length - 1));
+    const asking = clientAt(server.url);
+    // What arrives may be in one piece however it was sent.
+    const alone = vi.spyOn(Socket.prototype, '_write');
+    const together = vi.spyOn(Socket.prototype, '_writev');
+    try {
+      for (let set = 1; set <= 3; set++) {
+        expect((await asking.md5s(['a', 'b', 'c', 'd', 'e'])).size).toBe(5);
+        expect(together).toHaveBeenCalledTimes(set);
+      }
+      expect(alone.mock.calls.filter(([written]) => String(written).startsWith('GET'))).toEqual([]);
+    } finally {
+      vi.restoreAllMocks();
+      asking.close();
+    }
   });
 
   it('is asked about files again as well when the connection had been closed, once', async () => {
@@ -200,7 +220,7 @@ async function scripted(answer: (request: string, served: number) => string | nu
     socket.on('error', () => socket.destroy());
     socket.on('data', (bytes) => {
       const request = bytes.toString('latin1');
-      if (!/^(GET|POST) /.test(request)) return;
+      if (!/^(GET|POST|DELETE) /.test(request)) return;
       requests.push(request);
       const text = answer(request, served++);
       if (text === null) socket.resetAndDestroy();

@@ -85,7 +85,15 @@ test('a removal whose end the ledger could not take is written at the next sweep
       },
     },
     fronts: new Map([['front', orthanc]]),
-    backends: new Map([['orthanc1', { studyInstanceIds: () => Promise.resolve([image.orthancId]) }]]),
+    backends: new Map([
+      [
+        'orthanc1',
+        {
+          studyInstanceIds: () => Promise.resolve([image.orthancId]),
+          sizes: () => Promise.resolve(new Map([[image.orthancId, 1]])),
+        },
+      ],
+    ]),
     onDoubt: (study) => {
       throw new Error(`${study}: nothing was lost`);
     },
