@@ -185,7 +185,8 @@ function heldUpMs(): number {
 
 /**
  * Of each decision that placed: from its beginning until it was committed, and until it was on the disk. It begins with what a round reads
- * of backends and studies, where it is the round's first, else where the one before it ended.
+ * of backends and studies, where it is the round's first, else where the one before it ended, or where a round that had given way goes on:
+ * what others do meanwhile, such as the transfers here, is no part of it.
  */
 const committedMs: number[] = [];
 /** The same to its commit, without the time in which others had the processor. */
@@ -319,6 +320,7 @@ while (placed.size < placements) {
       for (let ended = 0; ended < freeLanes; ended++) endOne();
       starvedAt = performance.now();
     }
+    begin();
     await breathe();
     continue;
   }
@@ -330,6 +332,7 @@ while (placed.size < placements) {
   if (first !== undefined) ledger.received(first, clock());
   ledger.receivedMany(rest, clock());
   dispatcher.studyWaits(`1.2.${studies}`);
+  begin();
   await breathe();
 }
 const seconds = (performance.now() - began) / 1000;

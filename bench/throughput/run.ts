@@ -39,7 +39,9 @@ export async function runOnce(
   const bytes = instances.reduce((sum, { file }) => sum + file.length, 0);
 
   const cpuBefore = cpuOf(rig);
-  const arrival = arrived(rig.backends, instances.length);
+  // A sender that fails ends the run, and nobody may go on asking: the next run would be measured beside that.
+  using over = abortedAtEnd();
+  const arrival = arrived(rig.backends, instances.length, over.signal);
   // Reported where it is awaited; a sender that fails first must not leave it unhandled.
   arrival.catch(() => undefined);
   const sent = await send({
@@ -91,10 +93,20 @@ export async function runOnce(
   };
 }
 
-/** When the backends hold so many together, epoch milliseconds. */
-async function arrived(backends: readonly OrthancProcess[], expected: number): Promise<number> {
+function abortedAtEnd(): Disposable & { readonly signal: AbortSignal } {
+  const controller = new AbortController();
+  return { signal: controller.signal, [Symbol.dispose]: () => controller.abort() };
+}
+
+/** When the backends hold so many together, epoch milliseconds; or when nobody wants to know any more. */
+async function arrived(
+  backends: readonly OrthancProcess[],
+  expected: number,
+  signal: AbortSignal,
+): Promise<number> {
   await until(
     async () => {
+      if (signal.aborted) return true;
       const counts = await Promise.all(backends.map(countInstances));
       return counts.reduce((sum, count) => sum + count, 0) >= expected;
     },

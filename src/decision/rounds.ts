@@ -5,7 +5,15 @@ import type { Metrics } from '../metrics.ts';
 import type { Clock, ConsideredBackend, EpochMs } from '../study.ts';
 import { decide, type Verdict } from './decide.ts';
 import { createLineUp, type LineUpOptions } from './line-up.ts';
-import { isStale, type Outlook, outlookOf, silentButUp, upOf } from './outlook.ts';
+import {
+  areReasonsAlike,
+  areStatesAlike,
+  isStale,
+  type Outlook,
+  outlookOf,
+  silentButUp,
+  upOf,
+} from './outlook.ts';
 import { place } from './place.ts';
 import type { Candidate, Policy } from './policy.ts';
 import { decideRound, studiesInARound, type Unplaced } from './round.ts';
@@ -123,8 +131,8 @@ export function createRounds(options: RoundsOptions): Rounds {
   /** Brings those that nobody could take back into line, where that may have changed. */
   function recall(seen: Outlook, up: ReadonlySet<string>, now: EpochMs): void {
     const before = outlook;
-    const changed = before === null || before.states !== seen.states;
-    const worthSaying = seen.anyEligible || before === null || before.reasons !== seen.reasons;
+    const changed = before === null || !areStatesAlike(before, seen);
+    const worthSaying = seen.anyEligible || before === null || !areReasonsAlike(before, seen);
     if (!changed && !worthSaying) return;
     const back = queue.recall(changed ? Number.POSITIVE_INFINITY : now - stuckMs);
     // Until those that were decided lately have had their turn, their words are not the newest.
