@@ -15,7 +15,8 @@ const patient = {
   patientId: 'PID-4711-GEHEIM',
   studyDescription: 'GEHEIME BESCHREIBUNG',
 };
-const secrets = [/geheim/i, /gertrud/i, /4711/];
+/** None that a UID or a checksum could have in it by chance, as it could four digits. */
+const secrets = [/geheim/i, /gertrud/i, /pid-4711/i];
 
 let farm: Farm;
 let delivered: SyntheticStudy;
