@@ -11,7 +11,7 @@ export function scaleTables(saved: Scale): ReadonlyMap<string, string> {
     last === undefined || last.emptyAfter === null
       ? ''
       : ` In the last repeat all ${last.outcome.proven} images were proven and gone from the front after ${last.emptyAfter.toFixed(0)} s.`;
-  const origin = `${originLine(saved)}; ${backends} backends, ${rows} rows in the ledger, ${instances} images on the front; medians (least–most) of ${repeats} runs, in turns.${drained}`;
+  const origin = `${originLine(saved)}; ${backends} backends, ${rows} rows in the ledger, ${instances} images on the front; ${repeats === 1 ? 'one run of each' : `medians (least–most) of ${repeats} runs, in turns`}.${drained}`;
   const promised = verdictsOf(sides).map(({ what, figure, bound: [side, limit], isMet }) => [
     what,
     isMet ? figure.toFixed(2) : `**missed: ${figure.toFixed(2)}**`,

@@ -12,11 +12,11 @@ import { until } from '../support/wait.ts';
 /** What must be found nowhere but in the images themselves. */
 const patient = {
   patientName: 'Geheimrat^Gertrud',
-  patientId: 'PID-4711-GEHEIM',
+  patientId: 'PID-471108154711-GEHEIM',
   studyDescription: 'GEHEIME BESCHREIBUNG',
 };
-/** None that a UID or a checksum could have in it by chance, as it could four digits. */
-const secrets = [/geheim/i, /gertrud/i, /pid-4711/i];
+/** So many digits are in no UID and no checksum by chance; four were. */
+const secrets = [/geheim/i, /gertrud/i, /471108154711/];
 
 let farm: Farm;
 let delivered: SyntheticStudy;

@@ -27,18 +27,21 @@ const kinds: Readonly<Record<string, Truth>> = {
 describe.each(Object.entries(kinds))('a backend that is %s', (_name, truth) => {
   test('is known after some transfers, noise and rare mishaps included', () => {
     fc.assert(
-      fc.property(fc.integer(), (seed) => {
-        const random = randomFrom(seed);
-        const model = transfers(random, truth, 150).reduce(learn, prior);
-        // Each against what it alone decides: many images of a few bytes, and one image of many.
-        const perInstance = ratio(model, { instances: 50, bytes: 5e6 }, truth);
-        const perByte = ratio(model, { instances: 1, bytes: 60e6 }, truth);
-        expect(Math.min(perInstance, perByte)).toBeGreaterThan(0.5);
-        // Where nearly all the time goes into instances, bytes hardly show: of thousands of runs the worst takes them for 2.6 times as slow.
-        expect(Math.max(perInstance, perByte)).toBeLessThan(3);
-        expect(truth.o * 50 > truth.s * 60e6 ? perInstance : perByte).toBeLessThan(2);
+      fc.property(fc.array(fc.integer(), { minLength: 50, maxLength: 50 }), (seeds) => {
+        const ratios = seeds.map((seed) => {
+          const model = transfers(randomFrom(seed), truth, 150).reduce(learn, prior);
+          // Each against what it alone decides: many images of a few bytes, and one image of many.
+          const perInstance = ratio(model, { instances: 50, bytes: 5e6 }, truth);
+          return { perInstance, perByte: ratio(model, { instances: 1, bytes: 60e6 }, truth) };
+        });
+        const isOff = ({ perInstance, perByte }: (typeof ratios)[number], factor: number): boolean =>
+          Math.min(perInstance, perByte) <= 1 / factor || Math.max(perInstance, perByte) >= factor;
+        // Of thousands two in a thousand are off by more than a factor of two, where nearly all the time goes into instances and bytes hardly
+        // show; none by three.
+        expect(ratios.filter((one) => isOff(one, 2)).length).toBeLessThanOrEqual(2);
+        expect(ratios.filter((one) => isOff(one, 3))).toEqual([]);
       }),
-      { numRuns: 50 },
+      { numRuns: 1, endOnFailure: true },
     );
   });
 });
