@@ -157,6 +157,9 @@ describe('an Orthanc that fails', () => {
     await asking.delete('x');
     await expect(asking.delete('y')).rejects.toMatchObject({ code: 'unreachable' });
     expect(server.requests.filter((request) => request.startsWith('DELETE'))).toHaveLength(2);
+    await asking.delete('z');
+    await expect(asking.upload(Buffer.from('x'))).rejects.toMatchObject({ code: 'unreachable' });
+    expect(server.requests.filter((request) => request.startsWith('POST'))).toHaveLength(2);
     asking.close();
   });
 
