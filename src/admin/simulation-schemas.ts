@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ablations } from '../decision/ablations.ts';
-import { contestants } from '../simulate/run.ts';
+import { contestants, isOracle, oracles } from '../simulate/run.ts';
 import { queueOrders } from '../topology/topology.ts';
 import { count, time } from './schema-parts.ts';
 
@@ -17,7 +17,10 @@ export const simulationRequest = z
       .array(z.enum([...contestants, ...ablations]))
       .min(1)
       .max(20)
-      .meta({ description: '`oracle` knows the true speeds; not for the last day' }),
+      .meta({
+        description:
+          '`oracle` knows the true speeds, `perfect-learner` all that a transfer can tell of them; neither for the last day',
+      }),
     scenario: z.string().min(1).max(64).optional().meta({ description: 'A name of `/scenarios`' }),
     day: z
       .literal('last')
@@ -41,9 +44,9 @@ export const simulationRequest = z
     path: ['seeds'],
     error: 'must not stand beside day: it was as it was, once',
   })
-  .refine(({ day, policies }) => day === undefined || !policies.includes('oracle'), {
+  .refine(({ day, policies }) => day === undefined || !policies.some(isOracle), {
     path: ['policies'],
-    error: 'must not have oracle beside day: nobody knows the true speeds of that day',
+    error: `must not have ${oracles.join(' or ')} beside day: nobody knows the true speeds of that day`,
   });
 
 export const simulationParams = z.strictObject({ id: z.uuid() });

@@ -1,4 +1,4 @@
-import { learn, type ServiceModel } from '../backends/model/service.ts';
+import type { ServiceModel, ServiceSample } from '../backends/model/service.ts';
 import type { LivePool } from '../backends/pool-live.ts';
 import type { FailureCode } from '../study.ts';
 import { gatherFor } from '../transfer/gather.ts';
@@ -24,6 +24,8 @@ export interface LanesParts {
   readonly gatherSeconds: number;
   /** What has been learnt of each backend, by its number. */
   readonly services: ServiceModel[];
+  /** What is known of the backend after one transfer more. */
+  readonly learn: (member: Member, known: ServiceModel, sample: ServiceSample) => ServiceModel;
   readonly onFree: () => void;
   readonly onAvailable: (study: Study) => void;
 }
@@ -197,7 +199,8 @@ export function createSimulatedLanes(parts: LanesParts): SimulatedLanes {
       const seconds = agenda.now - carriage.startedAt;
       const known = services[member.index];
       if (known !== undefined) {
-        services[member.index] = learn(known, { instances, bytes, seconds, endedAt: epochMs(agenda.now) });
+        const sample = { instances, bytes, seconds, endedAt: epochMs(agenda.now) };
+        services[member.index] = parts.learn(member, known, sample);
       }
       for (const segment of segments) prove(segment, member);
       pool.transferSucceeded(member.name, epochMs(agenda.now));

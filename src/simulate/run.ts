@@ -8,10 +8,17 @@ import { buildCase } from './build.ts';
 import { type Curve, curveOf } from './curves.ts';
 import { type Figures, figuresOf, figuresOfBound, meanFigures, timesOf, timesOfBound } from './figures.ts';
 import type { Scenario } from './scenario.ts';
-import { simulate, usualSettings } from './simulate.ts';
+import { type Simulation, simulate, usualSettings } from './simulate.ts';
 
-/** What can be asked for by name: the service's policies, and its default one when it is told the true speeds. */
-export const contestants = [...policyNames, 'oracle'] as const;
+/**
+ * The service's default policy when it is told more of the backends' speeds than anybody can know: what they are, or all that the last transfer
+ * that ended there could have told.
+ */
+export const oracles = ['oracle', 'perfect-learner'] as const;
+export type Oracle = (typeof oracles)[number];
+
+/** What can be asked for by name. */
+export const contestants = [...policyNames, ...oracles] as const;
 export type Contestant = (typeof contestants)[number] | Ablation;
 
 /** The averages over the seeds. */
@@ -66,7 +73,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
         frontBytesPerSecond,
         settings: { settleSeconds },
         policy: policyOf(policy, order),
-        knowsSpeeds: policy === 'oracle',
+        speeds: speedsFor(policy),
       });
       found.get(policy)?.push(figuresOf(result, bound, warmUp));
       draw(policy, timesOf(result, warmUp));
@@ -83,7 +90,16 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
   };
 }
 
+export function isOracle(name: string): name is Oracle {
+  return oracles.some((one) => one === name);
+}
+
+function speedsFor(name: Contestant): NonNullable<Simulation['speeds']> {
+  if (name === 'oracle') return 'true';
+  return name === 'perfect-learner' ? 'perfectly-learnt' : 'learnt';
+}
+
 function policyOf(name: Contestant, order: QueueOrder): Policy {
   if (isAblation(name)) return ablationNamed(name, { order });
-  return policyNamed(name === 'oracle' ? 'expected-completion' : name, { order });
+  return policyNamed(isOracle(name) ? 'expected-completion' : name, { order });
 }

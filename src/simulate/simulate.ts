@@ -1,4 +1,4 @@
-import { prior, type ServiceModel } from '../backends/model/service.ts';
+import { learn, prior, type ServiceModel } from '../backends/model/service.ts';
 import { emptyHistory, learnSize, predictSize, type SizeHistory } from '../backends/model/size.ts';
 import type { Policy } from '../decision/policy.ts';
 import { createAgenda } from './agenda.ts';
@@ -46,8 +46,11 @@ export interface Simulation {
   readonly backends: readonly ModelledBackend[];
   /** With its queue in the order wanted: `policyNamed(name, { order })`. */
   readonly policy: Policy;
-  /** The policy is told the true speeds instead of what was learnt. */
-  readonly knowsSpeeds?: boolean;
+  /**
+   * What the policy knows of the backends' speeds. `learnt`, the default: what the service would have learnt; `true`: what they are at that
+   * moment; `perfectly-learnt`: what they were when a transfer ended there last, with nothing left to learn.
+   */
+  readonly speeds?: 'learnt' | 'perfectly-learnt' | 'true';
   /** Of what the service itself draws, such as its back-off. */
   readonly seed: number;
   /** Bytes a second that all transfers share; default: without end. */
@@ -103,6 +106,7 @@ const week = 7 * 86_400;
 export function simulate(simulation: Simulation): SimulationResult {
   const { backends, policy, seed } = simulation;
   const settings = { ...usualSettings, ...simulation.settings };
+  const speeds = simulation.speeds ?? 'learnt';
   const agenda = createAgenda();
   const members = createMembers(backends);
   const pool = createPoolOf(backends, {
@@ -125,6 +129,8 @@ export function simulate(simulation: Simulation): SimulationResult {
     limits: settings.chunk,
     gatherSeconds: settings.gatherSeconds,
     services,
+    learn: (member, known, sample) =>
+      speeds === 'perfectly-learnt' ? trueServiceOf(member) : learn(known, sample),
     onFree: () => dispatch.lookAgain(),
     onAvailable(study) {
       if (--left === 0) agenda.stop();
@@ -146,16 +152,16 @@ export function simulate(simulation: Simulation): SimulationResult {
     onFailed: (carriage, code) => lanes.failed(carriage, memberAt(members, carriage.backend), code),
     onReach: (index) => watchHealth(index),
   });
+  const trueServiceOf = ({ backend, index }: Member): ServiceModel =>
+    trueService(backend, world.condition(index), epochMs(agenda.now));
   const service = (member: Member): ServiceModel =>
-    simulation.knowsSpeeds === true
-      ? trueService(member.backend, world.condition(member.index), epochMs(agenda.now))
-      : (services[member.index] ?? prior);
+    speeds === 'true' ? trueServiceOf(member) : (services[member.index] ?? prior);
   const candidates = createCandidates({
     pool,
     world,
     members,
     service,
-    isServiceCurrent: simulation.knowsSpeeds !== true,
+    isServiceCurrent: speeds !== 'true',
     booked,
   });
   const dispatch = createDispatch({

@@ -87,7 +87,7 @@ const farms = fc.record({
   ),
   policy: fc.constantFrom(...policyNames.filter((name) => name !== 'fastest')),
   order: fc.constantFrom(...queueOrders),
-  knowsSpeeds: fc.boolean(),
+  speeds: fc.constantFrom('learnt' as const, 'perfectly-learnt' as const, 'true' as const),
   seed: fc.integer({ min: 1, max: 1000 }),
 });
 
@@ -135,7 +135,7 @@ describe('whatever the farm and the policy', () => {
           ...input,
           arrivals: [...input.arrivals, afterwards],
           policy,
-          knowsSpeeds: farm.knowsSpeeds,
+          speeds: farm.speeds,
         });
         expect(odd).toEqual([]);
         for (const one of studies) {
@@ -156,7 +156,7 @@ describe('whatever the farm and the policy', () => {
       fc.property(farms, (farm) => {
         const input = inputOf(farm);
         const policy = policyNamed(farm.policy, { order: farm.order });
-        const result = simulate({ ...input, policy, knowsSpeeds: farm.knowsSpeeds });
+        const result = simulate({ ...input, policy, speeds: farm.speeds });
         const bound = lowerBound(input.arrivals, input.backends, {
           chunk: usualSettings.chunk,
           frontBytesPerSecond,
@@ -321,6 +321,39 @@ test('what was learnt before is begun with, and what is learnt is given back', (
   const onSlow = (results: typeof first) =>
     results.studies.slice(0, 20).filter(({ backend: where }) => where === 'b').length;
   expect(onSlow(second)).toBeLessThanOrEqual(onSlow(first));
+});
+
+test('a perfect learner knows a backend by its first transfer, and a change of it by the next one', () => {
+  const slows: ModelledBackend = {
+    ...backend('slows'),
+    conditions: [
+      { at: 0, speed: 1, steady: 1, answers: true },
+      { at: 100, speed: 0.1, steady: 0.1, answers: true },
+    ],
+  };
+  const run = (speeds: 'learnt' | 'perfectly-learnt' | 'true') =>
+    simulate({
+      // Nothing is under way when it becomes slow.
+      arrivals: Array.from({ length: 200 }, (_, index) =>
+        study(index, { at: index < 80 ? index : index + 40 }),
+      ),
+      backends: [slows, backend('other', { secondsPerInstance: 0.02 })],
+      policy: policyNamed('expected-completion'),
+      seed: 1,
+      speeds,
+    });
+  const [learnt, perfect] = [run('learnt'), run('perfectly-learnt')];
+  const late = ({ studies }: ReturnType<typeof run>) =>
+    studies.filter(({ firstAt, backend: where }) => firstAt > 100 && where === 'slows').length;
+  expect(perfect.backends.map(({ service }) => Math.exp(service.logEfficiency))).toEqual([
+    expect.closeTo(0.1, 9),
+    1,
+  ]);
+  // Whoever is told the truth sends nothing there; a perfect learner only what tells it, and what tries it now and then.
+  expect(late(run('true'))).toBe(0);
+  expect(late(perfect)).toBeGreaterThan(0);
+  expect(late(perfect)).toBeLessThan(15);
+  expect(late(perfect)).toBeLessThanOrEqual(late(learnt));
 });
 
 test('images that come at times of their own are sent when they come', () => {

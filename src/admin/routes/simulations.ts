@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { z } from 'zod';
+import { isOracle } from '../../simulate/run.ts';
 import { loadScenario, scenarioNames } from '../../simulate/scenario.ts';
 import type { AdminDeps } from '../deps.ts';
 import { notHere, Problem } from '../problems.ts';
@@ -65,7 +66,7 @@ export function simulationRoutes({
     return {
       kind: 'replay',
       span: { from: now - dayMs, to: now },
-      policies: distinct.filter((policy) => policy !== 'oracle'),
+      policies: distinct.filter((policy) => !isOracle(policy)),
       order: order ?? (routing?.() ?? topology.routing).order,
       topology: { backends, routing: topology.routing },
     };

@@ -1,5 +1,5 @@
 import type { Span } from '../../simulate/replay/replay.ts';
-import type { Contestant } from '../../simulate/run.ts';
+import type { Contestant, Oracle } from '../../simulate/run.ts';
 import type { QueueOrder, Topology } from '../../topology/topology.ts';
 
 /** What is to be simulated; plain data, for another thread. */
@@ -15,7 +15,7 @@ export type SimulationJob =
   | {
       readonly kind: 'replay';
       readonly span: Span;
-      readonly policies: readonly Exclude<Contestant, 'oracle'>[];
+      readonly policies: readonly Exclude<Contestant, Oracle>[];
       readonly order: QueueOrder;
       readonly topology: Pick<Topology, 'backends' | 'routing'>;
     };

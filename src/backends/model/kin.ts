@@ -31,8 +31,8 @@ const misfit = 0.2;
 /** Backends differ by so much at least, as a variance: not even those of one purchase are the same. */
 const leastDifference = 0.05 ** 2;
 /**
- * Short-term efficiencies whose logarithms are all within this of their mean are equal: they are made of the few transfers of the last
- * seconds, and one by chance looks twice as good as another. Drawing each towards the others by what is known of that
+ * Short-term efficiencies are equal when the logarithm of each is within this of the mean of the others: they are made of the few transfers
+ * of the last seconds, and one by chance looks twice as good as another. Drawing each towards the others by what is known of that
  * noise was tried: where some are truly slow for a while they are believed less, and the slowest studies end later by a tenth.
  */
 const standsOut = 0.8;
@@ -172,7 +172,9 @@ export function efficiencyLikeKin(model: ServiceModel, kin: Kin | null, now: Epo
 
 function togetherIn(logs: readonly number[]): number | null {
   const middle = logs.reduce((sum, one) => sum + one, 0) / logs.length;
-  return logs.every((one) => Math.abs(one - middle) < standsOut) ? middle : null;
+  // Of three, one at a quarter of its speed draws the mean of all so far that it would not stand out from it.
+  const fromOthers = logs.length / Math.max(1, logs.length - 1);
+  return logs.every((one) => fromOthers * Math.abs(one - middle) < standsOut) ? middle : null;
 }
 
 function limited(value: number, most: number): number {

@@ -33,7 +33,7 @@ export function registerSimulate(program: Command, context: CliContext): void {
       '--scenario <file|name...>',
       `what comes, to which backends, and what happens to them; all: each that comes along (default: ${usualScenario})`,
     )
-    .option('--policy <name...>', 'which policies (default: all, and an oracle that knows the true speeds)')
+    .option('--policy <name...>', 'which policies (default: all, and two that know more than anybody can)')
     .option('--order <name>', `order of the queue: ${queueOrders.join(', ')}`, 'fifo')
     .option(
       '--seeds <n>',
@@ -49,6 +49,7 @@ export function registerSimulate(program: Command, context: CliContext): void {
         'proven on its backend. MAKE: until everything is available, ÷ the least that can',
         'be. IMB: the busiest backend ÷ the average. SPL: studies a part of which is left',
         'on a former backend. LOST: not available in time. RETR: transfers that failed.',
+        'oracle knows the true speeds; perfect-learner all that a transfer can tell of them.',
         '',
         ablationsHelp,
         '',

@@ -123,3 +123,23 @@ describe('whatever was learnt', () => {
     );
   });
 });
+
+test('of three, one at a quarter of its speed stands out; of many equal ones with noise none does', () => {
+  const withEfficiency = (g: number): ServiceModel => ({
+    ...prior,
+    samples: 50,
+    sampledAt: now,
+    logEfficiency: Math.log(g),
+  });
+  const three = [1, 1, 0.25].map(withEfficiency);
+  const kin = kinOf(three, now);
+  expect(three.map((one) => efficiencyLikeKin(one, kin, now))).toEqual([1, 1, expect.closeTo(0.25, 9)]);
+  const two = [1, 0.3].map(withEfficiency);
+  expect(efficiencyLikeKin(withEfficiency(0.3), kinOf(two, now), now)).toBeCloseTo(0.3, 9);
+  const noisy = [0.8, 1.4, 1, 0.7, 1.2, 0.9].map(withEfficiency);
+  const together = noisy.map((one) => efficiencyLikeKin(one, kinOf(noisy, now), now));
+  expect(new Set(together).size).toBe(1);
+  // Nobody to compare with: it is taken for itself.
+  const alone = withEfficiency(0.3);
+  expect(efficiencyLikeKin(alone, kinOf([alone], now), now)).toBeCloseTo(0.3, 9);
+});

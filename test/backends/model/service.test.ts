@@ -97,6 +97,26 @@ test('a slow-down by five is believed within a few transfers, and its end as wel
   expect(ratioNow(model, usual, endOf(after))).toBeGreaterThan(0.6);
 });
 
+test('a slow-down is seen by single images as well, a dozen of them, however little time they take', () => {
+  const image = { instances: 1, bytes: 0.5e6 };
+  const steady = transfers(randomFrom(5), usual, 300).reduce(learn, prior);
+  let at = steady.sampledAt ?? 0;
+  const send = (model: ServiceModel, slower: number, count: number): ServiceModel => {
+    let after = model;
+    for (let n = 0; n < count; n++) {
+      const seconds = slower * (usual.o + image.bytes * usual.s);
+      at += 1000 * seconds + 50;
+      after = learn(after, { ...image, seconds, endedAt: at });
+    }
+    return after;
+  };
+  const known = send(steady, 1, 300);
+  expect(efficiency(known, at)).toBeGreaterThan(0.7);
+  const slow = send(known, 6, 12);
+  expect(efficiency(slow, at)).toBeLessThan(0.4);
+  expect(efficiency(send(slow, 1, 25), at)).toBeGreaterThan(0.7);
+});
+
 test('one transfer that took eight times as long is a mishap, three are a slow-down', () => {
   const steady = transfers(randomFrom(7), usual, 100, () => 1).reduce(learn, prior);
   const at = steady.sampledAt ?? 0;
@@ -108,11 +128,17 @@ test('one transfer that took eight times as long is a mishap, three are a slow-d
   expect(expectedSeconds(third, size, at + 25_500) / expectedSeconds(steady, size, at)).toBeGreaterThan(4);
 });
 
-test('an efficiency near 1 is 1, and beyond that it is continuous', () => {
+test('an efficiency near 1 is 1, one far from it is what it is, and between the two there is no step', () => {
   const at = (logEfficiency: number) => efficiency({ ...prior, logEfficiency, sampledAt: 0 }, 0);
   for (const near of [-0.25, -0.1, 0, 0.1, 0.25]) expect(at(near)).toBe(1);
-  expect(at(-0.26)).toBeCloseTo(0.99, 2);
-  expect(at(-1.86)).toBeCloseTo(0.2, 2);
+  expect(at(-0.26)).toBeCloseTo(0.98, 2);
+  for (const far of [0.2, 0.5, 2, 5]) expect(at(Math.log(far))).toBeCloseTo(far, 9);
+  fc.assert(
+    fc.property(fc.double({ min: -3, max: 3, noNaN: true }), (log) => {
+      expect(Math.abs(Math.log(at(log)))).toBeLessThanOrEqual(Math.abs(log) + 1e-12);
+      expect(Math.abs(Math.log(at(log + 1e-6) / at(log)))).toBeLessThan(3e-6);
+    }),
+  );
 });
 
 test('what a transfer costs whatever it carries is not taken for the time of an image', () => {

@@ -199,7 +199,7 @@ function positive(value: number | null): number | null {
 }
 
 function isBound({ policy, isGiven }: Row): boolean {
-  return isGiven === true || policy === 'lower bound' || policy === 'oracle';
+  return isGiven === true || policy === 'lower bound' || policy === 'oracle' || policy === 'perfect-learner';
 }
 
 function ratio(value: number | null | undefined): string {

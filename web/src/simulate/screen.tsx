@@ -75,7 +75,7 @@ function Choose() {
   const own = routing.value?.policy;
   const policies = [
     ...(routing.value?.policies.map(({ name }) => name) ?? []),
-    ...(source === 'scenario' ? ['oracle'] : []),
+    ...(source === 'scenario' ? ['oracle', 'perfect-learner'] : []),
   ];
   const wanted = (picked ?? (own === undefined ? [] : [own, 'least-in-flight', 'round-robin'])).filter(
     (name) => policies.includes(name),
