@@ -49,7 +49,7 @@ export function registerSimulate(program: Command, context: CliContext): void {
         'proven on its backend. MAKE: until everything is available, ÷ the least that can',
         'be. IMB: the busiest backend ÷ the average. SPL: studies a part of which is left',
         'on a former backend. LOST: not available in time. RETR: transfers that failed.',
-        'oracle knows the true speeds; perfect-learner all that a transfer can tell of them.',
+        'oracle knows the true speeds, perfect-learner what transfers can tell of them.',
         '',
         ablationsHelp,
         '',
