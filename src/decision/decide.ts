@@ -12,8 +12,10 @@ export interface Verdict {
   readonly considered: readonly ConsideredBackend[];
   /** Somebody may take it, now or when a lane is free; false: nobody at all. */
   readonly anyEligible: boolean;
-  /** Of a study that waits: the backend it waits for, where it holds a virtual place; null otherwise. */
+  /** Of a study that waits: the backend it waits for; null otherwise. */
   readonly waitsFor: string | null;
+  /** It has a virtual place there: those behind it see that one as taken. */
+  readonly holdsPlace: boolean;
   /** Of a study that is followed: who else holds a part of it, for a person; null: nobody said so. Nothing is done about it. */
   readonly alsoOn: string | null;
 }
@@ -54,13 +56,14 @@ export function decide(
   const choice = policy.choose(study, eligibility.eligible, now);
   const consider = (): ConsideredBackend[] => considerations(candidates, eligibility, choice, holdings);
   if (choice.kind === 'wait') {
-    const { reason, backend: waitsFor } = choice;
+    const { reason, backend: waitsFor, holdsPlace } = choice;
     const verdict = {
       kind: 'waiting',
       backend: null,
       reason,
       anyEligible: true,
       waitsFor,
+      holdsPlace,
       alsoOn: null,
     } as const;
     return new Explained(verdict, consider);
@@ -71,7 +74,7 @@ export function decide(
   const reason = choice.reason + silence(holdings);
   const { backend } = choice;
   return new Explained(
-    { kind: 'placed', backend, reason, anyEligible: true, waitsFor: null, alsoOn: null },
+    { kind: 'placed', backend, reason, anyEligible: true, waitsFor: null, holdsPlace: false, alsoOn: null },
     consider,
   );
 }
@@ -89,6 +92,7 @@ class Explained implements Verdict {
   readonly reason: string;
   readonly anyEligible: boolean;
   readonly waitsFor: string | null;
+  readonly holdsPlace: boolean;
   readonly alsoOn: string | null;
   readonly #consider: () => readonly ConsideredBackend[];
   #considered: readonly ConsideredBackend[] | null = null;
@@ -99,6 +103,7 @@ class Explained implements Verdict {
     this.reason = verdict.reason;
     this.anyEligible = verdict.anyEligible;
     this.waitsFor = verdict.waitsFor;
+    this.holdsPlace = verdict.holdsPlace;
     this.alsoOn = verdict.alsoOn;
     this.#consider = consider;
   }
@@ -155,6 +160,7 @@ function follow(holder: Holder, candidates: readonly Candidate[], holdings: Hold
       reason: `holds ${count(instances, 'instance')} of this study already${also}${although}${silence(holdings)}`,
       anyEligible: true,
       waitsFor: null,
+      holdsPlace: false,
       alsoOn,
     },
     () =>
@@ -190,6 +196,7 @@ function nobody(candidates: readonly Candidate[], eligibility: Eligibility, hold
       reason: reasons.length === 0 ? 'there are no backends' : `no backend can take it: ${named}${more}`,
       anyEligible: false,
       waitsFor: null,
+      holdsPlace: false,
       alsoOn: null,
     },
     () => considerations(candidates, eligibility, null, holdings),

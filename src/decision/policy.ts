@@ -62,10 +62,11 @@ export type Choice =
       readonly reason: string;
       readonly scores: readonly Score[];
     }
-  /** `backend`: the one it waits for, where it holds a virtual place, so that those behind it see that one as taken; null: none. */
+  /** `backend`: the one it waits for. `holdsPlace`: it has a virtual place there, so that those behind it see that one as taken. */
   | {
       readonly kind: 'wait';
-      readonly backend: string | null;
+      readonly backend: string;
+      readonly holdsPlace: boolean;
       readonly reason: string;
       readonly scores: readonly Score[];
     };

@@ -15,7 +15,7 @@ export const studiesInARound = 128;
 
 /**
  * One round over the studies that wait, given oldest first: the policy says in which order, the first of them are decided, and those
- * behind one see the farm as it is then: also with what only waits for a backend, which has a virtual place there. Without that
+ * behind one see the farm as it is then: also with what only waits for a backend, and may have a virtual place there. Without that
  * everybody would wait for the fastest. Lazy, so that whoever keeps the decisions may stop when the hook must be answered.
  *
  * Once no lane is free anywhere the rest would wait, each of them, and comparing all backends for each only to learn that was most of the work of
@@ -51,7 +51,7 @@ export function* decideRound<One extends Unplaced>(
     }
     if (at >= end) return;
     const verdict = decide(policy, one.study, seen, now, one.holdings, one.taken);
-    const place = verdict.backend ?? verdict.waitsFor;
+    const place = verdict.backend ?? (verdict.holdsPlace ? verdict.waitsFor : null);
     before = place === null ? null : { place, study: one.study };
     yield { one, verdict };
   }

@@ -280,7 +280,13 @@ describe('deciding', () => {
   test('a policy may wait; one that chooses what it was not offered is a mistake', () => {
     const patient: Policy = {
       name: 'patient',
-      choose: () => ({ kind: 'wait', backend: null, reason: 'a better one is soon free', scores: [] }),
+      choose: () => ({
+        kind: 'wait',
+        backend: 'a',
+        holdsPlace: false,
+        reason: 'a better one is soon free',
+        scores: [],
+      }),
     };
     expect(decide(patient, study(), [candidate('a')], 0)).toMatchObject({
       kind: 'waiting',

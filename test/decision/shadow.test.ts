@@ -131,7 +131,7 @@ test('what it would have chosen is kept beside what was chosen', async () => {
 test('one that waits is told apart from one that goes elsewhere', async () => {
   const d = await desk({
     name: 'patient',
-    choose: () => ({ kind: 'wait', backend: 'orthanc2', reason: 'later', scores: [] }),
+    choose: () => ({ kind: 'wait', backend: 'orthanc2', holdsPlace: true, reason: 'later', scores: [] }),
   });
   d.place('1.1');
   d.time.advance(1_000);

@@ -32,7 +32,7 @@ export interface ExpectedCompletionOptions {
   readonly oneParameter: boolean;
   /** False: a backend nothing is known of gets no study for the sake of knowing. */
   readonly exploration: boolean;
-  /** False: a study that waits for a backend is not seen by those behind it. */
+  /** False: a study that has come whole and waits for a backend is not seen by those behind it. */
   readonly virtualPlaces: boolean;
 }
 
@@ -112,7 +112,10 @@ function choose(
     return placed(field.bestFree, reason, field, size);
   }
   return new Waits(
-    options.virtualPlaces ? best.candidate.backend : null,
+    best.candidate.backend,
+    // One that is still arriving will not need its place at once, nor all of it when it does: holding it meanwhile sent those behind to slower
+    // backends for nothing. Without any place a thousand that are there wait for the fastest, and a batch ends a tenth later.
+    options.virtualPlaces && size.arrivesIn <= 0,
     // No backend is named: which one it is may change with every transfer that ends, and each reason is kept for each study.
     field.bestFree === -1
       ? lateBinding.noneFree
@@ -212,11 +215,13 @@ class Placed extends Scored {
 
 class Waits extends Scored {
   readonly kind = 'wait';
-  readonly backend: string | null;
+  readonly backend: string;
+  readonly holdsPlace: boolean;
 
-  constructor(backend: string | null, reason: string, shown: Shown, size: StudySize) {
+  constructor(backend: string, holdsPlace: boolean, reason: string, shown: Shown, size: StudySize) {
     super(reason, shown, size);
     this.backend = backend;
+    this.holdsPlace = holdsPlace;
   }
 }
 

@@ -255,6 +255,20 @@ describe('virtual places', () => {
     expect(placed.filter((each) => each === 'slow')).toHaveLength(1);
   });
 
+  test('one that is still arriving holds none: those behind it may have the lane that comes free', () => {
+    const line = queue(16).map((one) => ({
+      ...one,
+      study: { ...one.study, instances: 20, bytes: 16e6, expected: { ...one.study.expected, arrivesIn: 1 } },
+    }));
+    const verdicts = [...decideRound(expectedCompletion, line, [fast(), slow()], now)].map(
+      ({ verdict }) => verdict,
+    );
+    const waiting = verdicts.filter(({ kind }) => kind === 'waiting');
+    expect(waiting.length).toBeGreaterThan(12);
+    for (const { waitsFor, holdsPlace } of waiting)
+      expect({ waitsFor, holdsPlace }).toEqual({ waitsFor: 'fast', holdsPlace: false });
+  });
+
   test('without them everybody waits for the fast one', () => {
     expect(round(expectedCompletionWith({ virtualPlaces: false }), 16)).not.toContain('slow');
   });
