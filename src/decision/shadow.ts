@@ -125,7 +125,7 @@ export function createShadow(options: ShadowOptions): Shadow {
         seconds: times.get(backend) ?? null,
         shadowKind: choice.kind,
         shadowBackend: choice.backend,
-        shadowSeconds: choice.backend === null ? null : (times.get(choice.backend) ?? null),
+        shadowSeconds: times.get(choice.backend) ?? null,
         reason: choice.reason,
       };
     } catch (error) {

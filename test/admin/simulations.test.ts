@@ -141,6 +141,7 @@ describe('what cannot be simulated is said', () => {
     [{ policies: ['round-robin'], scenario: 'homogeneous', day: 'last' }, 'must have either scenario or day'],
     [{ policies: [], scenario: 'homogeneous' }, 'body.policies'],
     [{ policies: ['oracle'], day: 'last' }, 'nobody knows the true speeds'],
+    [{ policies: ['perfect-learner'], day: 'last' }, 'nobody knows the true speeds'],
     [{ policies: ['fastest'], day: 'last', seeds: 2 }, 'body.seeds: must not stand beside day'],
     [
       { policies: ['fastest'], scenario: 'nowhere' },

@@ -7,6 +7,7 @@ import { useAction, useLoad } from '../lib/load.ts';
 import { mayOperate } from '../lib/session.ts';
 import { Chart } from '../ui/chart.tsx';
 import { Bar, Card, Loading, Scroll, Trouble } from '../ui/parts.tsx';
+import { oracles } from './oracles.ts';
 
 interface Row {
   readonly policy: string;
@@ -199,7 +200,7 @@ function positive(value: number | null): number | null {
 }
 
 function isBound({ policy, isGiven }: Row): boolean {
-  return isGiven === true || policy === 'lower bound' || policy === 'oracle' || policy === 'perfect-learner';
+  return isGiven === true || policy === 'lower bound' || oracles.includes(policy);
 }
 
 function ratio(value: number | null | undefined): string {

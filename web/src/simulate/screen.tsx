@@ -9,6 +9,7 @@ import { go, to } from '../lib/route.ts';
 import { mayOperate } from '../lib/session.ts';
 import { Choices, Select, Text, Tick } from '../ui/field.tsx';
 import { Card, Empty, Loading, Trouble } from '../ui/parts.tsx';
+import { oracles } from './oracles.ts';
 import { Run } from './run.tsx';
 
 /** Policies tried on a modelled farm, or on the last day, by the very code that decides here. */
@@ -75,7 +76,7 @@ function Choose() {
   const own = routing.value?.policy;
   const policies = [
     ...(routing.value?.policies.map(({ name }) => name) ?? []),
-    ...(source === 'scenario' ? ['oracle', 'perfect-learner'] : []),
+    ...(source === 'scenario' ? oracles : []),
   ];
   const wanted = (picked ?? (own === undefined ? [] : [own, 'least-in-flight', 'round-robin'])).filter(
     (name) => policies.includes(name),
