@@ -177,7 +177,7 @@ export function createShadow(options: ShadowOptions): Shadow {
  * policies are only comparable by one measure.
  */
 function expectedOn(
-  backends: readonly (string | null)[],
+  backends: readonly string[],
   { study, candidates, at }: Placement,
 ): ReadonlyMap<string, number> {
   const some = candidates.filter((candidate) => backends.includes(candidate.backend));
