@@ -135,7 +135,8 @@ test('the hook is answered while the front answers nothing', async () => {
       body: JSON.stringify({ front: 'front', instance, study, series, sop }),
     });
     expect(await answer.json()).toMatchObject({ received: instance });
-    expect(performance.now() - started).toBeLessThan(1000);
+    // One that waited for the front would be answered when that is given up.
+    expect(performance.now() - started).toBeLessThan(farm.topology.routing.requestTimeoutMs);
   } finally {
     await beforeFront.set({ kind: 'pass' });
   }

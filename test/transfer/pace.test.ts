@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { Pace } from '../../src/transfer/relay.ts';
 
@@ -6,8 +7,8 @@ const forever = new AbortController().signal;
 test('what was taken before is through at its rate before the next may go, and nothing is saved up', async () => {
   const pace = new Pace(100_000);
   const began = performance.now();
-  expect(await pace.take(10_000, forever)).toBe(true);
-  expect(performance.now() - began).toBeLessThan(90);
+  // At once: no timer is waited for, however busy the machine is.
+  expect(await Promise.race([pace.take(10_000, forever), setImmediate('it waits')])).toBe(true);
   expect(await pace.take(5000, forever)).toBe(true);
   // 10,000 bytes at 100,000 a second; timers may fire a millisecond early.
   expect(performance.now() - began).toBeGreaterThanOrEqual(98);

@@ -37,7 +37,8 @@ test('a service that is stopped while its backend stalls ends soon, with 0, and 
     );
     const started = performance.now();
     expect(await farm.service.kill('SIGTERM')).toBe(0);
-    expect(performance.now() - started).toBeLessThan(13_000);
+    // What is under way gets ten seconds; a transfer that was waited for would hold it up for minutes.
+    expect(performance.now() - started).toBeLessThan(30_000);
     expect(await countInstances(farm.front)).toBe(30);
 
     await proxy.set({ kind: 'pass' });
