@@ -95,8 +95,9 @@ async function measure(cell: Cell): Promise<CellRuns[]> {
   const rigs = new Map<Contender, Rig>();
   for (const contender of taking) rigs.set(contender, stack.use(await contender.start()));
   const runs = new Map<Contender, Run[]>(taking.map((contender) => [contender, []]));
-  for (let repeat = 0; repeat < repeats; repeat++) {
-    const turn = repeat % taking.length;
+  // The first run of each is thrown away: a program that has just been started compiles and loads what it goes on using for months.
+  for (let repeat = -1; repeat < repeats; repeat++) {
+    const turn = Math.max(0, repeat) % taking.length;
     for (const contender of [...taking.slice(turn), ...taking.slice(0, turn)]) {
       const studies = studiesOf(cell.workload, {
         seed: `throughput-${repeat}`,
@@ -108,8 +109,10 @@ async function measure(cell: Cell): Promise<CellRuns[]> {
         if (rig === undefined) throw new Error(`${contender.name} was not started`);
         try {
           const run = await runOnce(cell, contender, rig, studies);
-          runs.get(contender)?.push(run);
-          say(`  run ${repeat + 1} ${contender.name}: ${run.instancesPerSecond.toFixed(1)} images/s`);
+          if (repeat >= 0) runs.get(contender)?.push(run);
+          say(
+            `  run ${repeat + 1} ${contender.name}: ${run.instancesPerSecond.toFixed(1)} images/s${repeat < 0 ? ', not counted' : ''}`,
+          );
           break;
         } catch (error) {
           // The Orthancs of the others abort an association now and then; the run that is said to fail is made anew, with new ones. Of ours
