@@ -40,7 +40,7 @@ export interface Faces {
   readonly listener: Listener;
 }
 
-/** The hook, the API and the dashboard, and listens for all of them. @throws a system error with its `code` when the port is busy */
+/** Puts hook, API and dashboard together, and listens for them. @throws a system error with its `code` when the port is busy */
 export async function openFaces(ground: Ground, behind: Behind, options: FacesOptions): Promise<Faces> {
   const { topology, metrics, clock, log, onStop, ledger } = ground;
   const accounts = createAccounts({ ledger, fileToken: options.adminToken, clock, log });

@@ -89,15 +89,16 @@ test.each([
   const others = Array.from({ length: 4 }, (_, index) =>
     makeStudy({ seed: `others-${what}-${index}`, instances: 10 }),
   );
+  const started = performance.now();
   for (const study of others) await send(study.instances, second);
   await until(
     async () => {
       for (const study of others) if ((await stateOf(study.studyUid)) !== 'removed') return false;
       return true;
     },
-    // Behind the 234 of the other front they would wait for its time-outs.
     { what: 'the studies of the other front to be through', timeoutMs: 20_000 },
   );
+  expect(performance.now() - started).toBeLessThan(12_000);
 
   if (signal === 'SIGSTOP') await first.kill('SIGCONT');
   else await first.restart();

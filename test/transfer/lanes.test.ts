@@ -135,8 +135,7 @@ test('the hook is answered while the front answers nothing', async () => {
       body: JSON.stringify({ front: 'front', instance, study, series, sop }),
     });
     expect(await answer.json()).toMatchObject({ received: instance });
-    // One that waited for the front would be answered when that is given up.
-    expect(performance.now() - started).toBeLessThan(farm.topology.routing.requestTimeoutMs);
+    expect(performance.now() - started).toBeLessThan(1000);
   } finally {
     await beforeFront.set({ kind: 'pass' });
   }
