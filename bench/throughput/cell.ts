@@ -1,6 +1,6 @@
 import type { Contender } from './contenders/contender.ts';
 import { contenderNamed } from './contenders.ts';
-import type { Workload } from './workloads.ts';
+import { instancesIn, type Workload } from './workloads.ts';
 
 /** One field of the table: what is sent, and how. */
 export interface Cell {
@@ -45,12 +45,15 @@ export interface CellResult {
   readonly contenders: readonly CellRuns[];
 }
 
+/** Of one association with Nagle's algorithm, in one run: five seconds of it, at the 25 images a second that a wait of 40 ms leaves. */
+const slowlySent = 120;
+
 /**
  * How much of the workload one run sends. A sender that leaves Nagle's algorithm on waits 40 ms and more for most of its images: with all of
- * them a run would take minutes in which nothing but that waiting is measured.
+ * them a run would take minutes in which nothing but that waiting is measured. With too few, the last image's way is most of what is measured.
  */
-export function shareOf({ noDelay, associations }: Cell, { share }: Contender): number {
-  return share * (noDelay ? 1 : Math.min(1, associations / 16));
+export function shareOf({ workload, noDelay, associations }: Cell, { share }: Contender): number {
+  return share * (noDelay ? 1 : Math.min(1, (slowlySent * associations) / instancesIn(workload)));
 }
 
 export function titleOf({ workload, associations, noDelay }: Cell): string {

@@ -6,22 +6,31 @@ import { contenders } from './contenders.ts';
 import { short, time } from './report.ts';
 import { summaryOf } from './summary.ts';
 import { type Verdict, verdictsOf } from './targets.ts';
-import { workloadNamed } from './workloads.ts';
+import { workloadNamed, workloads } from './workloads.ts';
 
 /** The tables of throughput for the document, by name: the figures are rounded as the bench prints them. */
 export function throughputTables(saved: Throughput): ReadonlyMap<string, string> {
   const origin = `${originLine(saved)}; medians of ${saved.repeats} runs each, contenders in turns.`;
-  const fast = saved.cells.filter(({ noDelay }) => noDelay);
-  const slow = saved.cells.filter(({ noDelay }) => !noDelay);
+  const cells = saved.cells.toSorted(
+    (one, other) => one.associations - other.associations || placeOf(one) - placeOf(other),
+  );
   const tables = new Map<string, string>();
-  if (fast.length > 0) {
-    tables.set('throughput', `${rates(fast)}\n\n${origin}`);
-    tables.set('cpu', `${costs(fast)}\n\n${origin}`);
-    tables.set('proven', `${proofs(fast)}\n\n${origin}`);
-    tables.set('targets', `${verdicts(fast)}\n\n${origin}`);
+  for (const [before, of] of [
+    ['', cells.filter(({ noDelay }) => noDelay)],
+    ['nagle-', cells.filter(({ noDelay }) => !noDelay)],
+  ] as const) {
+    if (of.length === 0) continue;
+    tables.set(`${before}throughput`, `${rates(of)}\n\n${origin}`);
+    tables.set(`${before}cpu`, `${costs(of)}\n\n${origin}`);
+    tables.set(`${before}proven`, `${proofs(of)}\n\n${origin}`);
+    tables.set(`${before}targets`, `${verdicts(of)}\n\n${origin}`);
   }
-  if (slow.length > 0) tables.set('nagle', `${rates(slow)}\n\n${origin}`);
   return tables;
+}
+
+/** Where its workload stands among all. */
+function placeOf({ workload }: CellResult): number {
+  return workloads.findIndex(({ name }) => name === workload);
 }
 
 /** Images a second; of those that are compared, what that is of "straight". */

@@ -91,6 +91,11 @@ export function studiesOf(
   ).flat();
 }
 
+/** How many instances all of it has. */
+export function instancesIn({ parts }: Workload): number {
+  return parts.reduce((sum, { studies, instances }) => sum + studies * instances, 0);
+}
+
 /** By name. @throws RangeError that names those there are */
 export function workloadNamed(name: string): Workload {
   const found = workloads.find((one) => one.name === name);

@@ -76,7 +76,8 @@ test('a table of throughput says rates, what they are of sending straight, and w
     ),
   );
   const tables = throughput === null ? new Map<string, string>() : throughputTables(throughput);
-  expect([...tables.keys()]).toEqual(['throughput', 'cpu', 'proven', 'targets', 'nagle']);
+  const kinds = ['throughput', 'cpu', 'proven', 'targets'];
+  expect([...tables.keys()]).toEqual([...kinds, ...kinds.map((kind) => `nagle-${kind}`)]);
   expect(tables.get('throughput')).toContain(
     '| CT 512 × 512, 0.5 MB; 2 associations | 200 | 190 (0.95) | 20 (0.10) | 80 (0.40) | 90 (0.45) |',
   );
@@ -84,7 +85,10 @@ test('a table of throughput says rates, what they are of sending straight, and w
     '2 × CPU, Node v24, Orthanc 1.12.7, 2026-01-31; medians of 3 runs',
   );
   expect(tables.get('throughput')).not.toContain('Nagle');
-  expect(tables.get('nagle')).toContain('Nagle on | 20 | 20 (1.00) | 5.0 (0.25) | 10 (0.50) | 12 (0.60) |');
+  expect(tables.get('nagle-throughput')).toContain(
+    'Nagle on | 20 | 20 (1.00) | 5.0 (0.25) | 10 (0.50) | 12 (0.60) |',
+  );
+  expect(tables.get('nagle-targets')).toContain('Nagle on | **missed: 2.40 (≥ 4)** | 1.20 (≥ 1) | 0.60');
   expect(tables.get('cpu')).toContain('14 (8.0 + 1.0 + 5.0) |');
   expect(tables.get('proven')).toContain('| 40 ms | 1.5 s | 100 | 200 | 300 |');
   expect(tables.get('targets')).toContain(
