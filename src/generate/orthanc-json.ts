@@ -25,6 +25,9 @@ export function frontJson(topology: Topology, front: FrontConfig, run: RunConfig
 
     // One thread an association; with fewer, the next modality waits until another has finished.
     DicomThreadsCount: front.associations,
+    // The most there is, so that an image comes in an eighth of the pieces, each of which is two reads and a wait. It is what a front
+    // offers; a modality that makes smaller ones goes on doing so.
+    MaximumPduLength: 131_072,
     // Whatever a modality has made is received. Every transfer syntax is accepted by default.
     UnknownSopClassAccepted: true,
     // From 1.13.0 on, with `false`, an instance that is held is acknowledged and dropped before the script is asked. With

@@ -4,8 +4,11 @@ import { z } from 'zod';
 import { type OrthancProcess, startOrthanc } from '../../../test/support/orthanc-process.ts';
 
 const committed = resolve(import.meta.dirname, '../../../orthanc-config');
-/** As this project's own farm has it, whoever sends: tests switch it off, and it is a good part of what storing costs. */
-export const durable = { SyncStorageArea: true, StableAge: 60 };
+/**
+ * As this project's own farm has it, whoever sends: tests switch syncing off, and it is a good part of what storing costs. Long PDUs are a
+ * setting of this project's fronts: who sends straight to a backend has them as well, so that they do not make the difference.
+ */
+export const durable = { SyncStorageArea: true, StableAge: 60, MaximumPduLength: 131_072 };
 const password = 'orthanc';
 
 /** A backend with the configuration this project makes for one. */
