@@ -9,9 +9,10 @@ import { tempDir } from '../support/temp.ts';
 
 const front = join(import.meta.dirname, '../../orthanc-config/front.json');
 
-function dcmtk(program: string, ...options: readonly string[]): void {
+function dcmtk(program: string, ...options: readonly string[]): string {
   const run = spawnSync(program, options, { encoding: 'utf8' });
   if (run.status !== 0) throw new Error(`${program} failed: ${run.stderr}`);
+  return `${run.stdout}${run.stderr}`;
 }
 
 it('a front takes any called AE title, compression and SOP class', async () => {
@@ -42,6 +43,20 @@ it('a front takes any called AE title, compression and SOP class', async () => {
 
   expect(answers.map(({ status }) => status)).toEqual(['0x0000', '0x0000', '0x0000', '0x0000']);
   expect(orthanc.log()).not.toMatch(/deprecated|obsolete|unknown (option|configuration)|bad configuration/i);
+});
+
+it('a front offers the longest PDUs there are, and takes the shortest', async () => {
+  await using folder = await tempDir('pdus');
+  await using orthanc = await startOrthanc({
+    configFiles: [front],
+    password: 'of-the-front',
+    env: { DDE_FRONT_PASSWORD: 'of-the-front' },
+    config: { DicomCheckCalledAet: undefined, RemoteAccessAllowed: undefined },
+  });
+  const at = ['localhost', String(orthanc.dicomPort)];
+  expect(dcmtk('echoscu', '-d', ...at)).toMatch(/Their Max PDU Receive Size: +131072\b/);
+  const [file = ''] = await writeInstances([makeInstance({ bytes: 100_000 })], folder.path);
+  expect(dcmtk('storescu', '-v', '--max-send-pdu', '4096', ...at, file)).toContain('Received Store Response (Success)');
 });
 
 it('a front lets nobody in without its password, and keeps connections for a while', async () => {
