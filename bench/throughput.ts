@@ -95,10 +95,11 @@ async function measure(cell: Cell): Promise<CellRuns[]> {
   const rigs = new Map<Contender, Rig>();
   for (const contender of taking) rigs.set(contender, stack.use(await contender.start()));
   const runs = new Map<Contender, Run[]>(taking.map((contender) => [contender, []]));
-  // The first run of each is thrown away: a program that has just been started compiles and loads what it goes on using for months.
-  for (let repeat = -1; repeat < repeats; repeat++) {
+  for (let repeat = -Math.max(...taking.map(({ warmUps }) => warmUps)); repeat < repeats; repeat++) {
     const turn = Math.max(0, repeat) % taking.length;
+    const which = repeat < 0 ? 'warm-up' : `run ${repeat + 1}`;
     for (const contender of [...taking.slice(turn), ...taking.slice(0, turn)]) {
+      if (repeat < -contender.warmUps) continue;
       const studies = studiesOf(cell.workload, {
         seed: `throughput-${repeat}`,
         share: shareOf(cell, contender),
@@ -110,16 +111,14 @@ async function measure(cell: Cell): Promise<CellRuns[]> {
         try {
           const run = await runOnce(cell, contender, rig, studies);
           if (repeat >= 0) runs.get(contender)?.push(run);
-          say(
-            `  run ${repeat + 1} ${contender.name}: ${run.instancesPerSecond.toFixed(1)} images/s${repeat < 0 ? ', not counted' : ''}`,
-          );
+          say(`  ${which}, ${contender.name}: ${run.instancesPerSecond.toFixed(1)} images/s`);
           break;
         } catch (error) {
           // The Orthancs of the others abort an association now and then; the run that is said to fail is made anew, with new ones. Of ours
           // that would be a fault to be found, and nothing is repeated.
           if (contender.name === 'dde' || attempt === mostAttempts)
-            throw new Error(`${contender.name}, ${titleOf(cell)}, run ${repeat + 1}`, { cause: error });
-          say(`  run ${repeat + 1} ${contender.name}: failed, and is made anew: ${sentenceOf(error)}`);
+            throw new Error(`${contender.name}, ${titleOf(cell)}, ${which}`, { cause: error });
+          say(`  ${which}, ${contender.name}: failed, and is made anew: ${sentenceOf(error)}`);
           rigs.set(contender, stack.use(await contender.start()));
         }
       }

@@ -109,6 +109,7 @@ export interface Delivery {
   /** The ledger's number of the instance. */
   readonly instance: number;
   readonly orthancId: string;
+  readonly sopUid: string;
   readonly studyUid: string;
   readonly front: string;
   readonly backend: string;

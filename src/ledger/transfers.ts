@@ -27,7 +27,7 @@ export const transfersSql = {
     WHERE backend = ${unseen('@backend')} AND front > @front AND transfer IS NULL AND not_before = 0 AND attempts <= @attempts
     ORDER BY front, id LIMIT 1`,
   ready: `
-    SELECT d.id, d.instance, i.orthanc_id AS orthancId, s.uid AS studyUid, d.front, d.backend, d.copy, d.epoch, d.bytes,
+    SELECT d.id, d.instance, i.orthanc_id AS orthancId, i.sop_uid AS sopUid, s.uid AS studyUid, d.front, d.backend, d.copy, d.epoch, d.bytes,
       d.attempts, d.ask_first AS askFirst,
       ${isOurs} AS ours, ${otherFronts} AS alsoOn,
       CASE WHEN EXISTS (SELECT 1 FROM receipts r WHERE r.instance = d.instance) THEN NULL ELSE i.arrived_at END AS unprovenSince

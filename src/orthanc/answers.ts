@@ -127,6 +127,11 @@ export const attachmentAnswer = z.object({
   ]),
 });
 
+/** Of `/tools/find` with attachments. */
+export const filesAnswer = z.array(
+  z.object({ ID: z.string(), Attachments: z.array(attachmentAnswer.extend({ ContentType: z.int() })) }),
+);
+
 /** Orthanc's own words about an error (unless `HttpDescribeErrors` is off, when there is no body at all). */
 export const errorAnswer = z.object({
   OrthancStatus: z.number(),

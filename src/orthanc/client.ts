@@ -22,6 +22,7 @@ import { IdListReader } from './id-list.ts';
 import { Lookups } from './lookups.ts';
 import {
   type CallOptions,
+  type FileOptions,
   type FileState,
   type HeldFile,
   type LoadReading,
@@ -57,7 +58,7 @@ class OrthancClient implements Orthanc {
     this.http = new OrthancHttp(access);
     this.reads = new SmallReads(access, this.http);
     this.lookups = new Lookups(this.http, this.reads, turns, access.requestTimeoutMs);
-    this.files = new OrthancFiles(this.http, this.reads);
+    this.files = new OrthancFiles(this.http, this.reads, access.requestTimeoutMs);
   }
 
   async system(options?: CallOptions): Promise<SystemInfo> {
@@ -167,7 +168,7 @@ class OrthancClient implements Orthanc {
     return new Map(instances.map((instance) => [instance.ID, instance.FileSize]));
   }
 
-  held(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, HeldFile>> {
+  held(ids: readonly string[], options?: FileOptions): Promise<ReadonlyMap<string, HeldFile>> {
     return this.files.held(ids, options);
   }
 
@@ -175,7 +176,7 @@ class OrthancClient implements Orthanc {
     return this.files.md5(id, options);
   }
 
-  md5s(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, string | null>> {
+  md5s(ids: readonly string[], options?: FileOptions): Promise<ReadonlyMap<string, string | null>> {
     return this.files.md5s(ids, options);
   }
 

@@ -3,9 +3,11 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { attachmentAnswer, errorAnswer, uploadAnswer } from './answers.ts';
 import { askFor, orNull } from './ask.ts';
+import { type Attachment, FilesTogether } from './files-together.ts';
 import { type HttpAnswer, type HttpRequest, type OrthancHttp, parseJson } from './http.ts';
 import {
   type CallOptions,
+  type FileOptions,
   type FileState,
   type HeldFile,
   OrthancError,
@@ -20,14 +22,25 @@ type Understood<T> = { readonly is: T } | { readonly further: () => Promise<T> }
 export class OrthancFiles {
   private readonly http: OrthancHttp;
   private readonly reads: SmallReads;
+  private readonly together: FilesTogether;
 
-  constructor(http: OrthancHttp, reads: SmallReads) {
+  constructor(http: OrthancHttp, reads: SmallReads, requestTimeoutMs: number) {
     this.http = http;
     this.reads = reads;
+    this.together = new FilesTogether(reads, requestTimeoutMs);
   }
 
-  async held(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, HeldFile>> {
-    const found = await this.ofEach(ids, infoOf, options, (answer, id) => this.file(answer, id, options));
+  async held(ids: readonly string[], options?: FileOptions): Promise<ReadonlyMap<string, HeldFile>> {
+    const known = new Map<string, Understood<HeldFile | null>>();
+    for (const [id, info] of await this.together.of(ids, options))
+      known.set(id, this.described(info, id, options));
+    const found = await this.ofEach(
+      ids,
+      infoOf,
+      options,
+      (answer, id) => this.file(answer, id, options),
+      known,
+    );
     const held = new Map<string, HeldFile>();
     for (const [id, file] of found) if (file !== null) held.set(id, file);
     return held;
@@ -37,8 +50,11 @@ export class OrthancFiles {
     return (await this.md5s([id], options)).get(id) ?? null;
   }
 
-  async md5s(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, string | null>> {
-    return await this.ofEach(ids, md5Of, options, (answer, id) => this.recorded(answer, id, options));
+  async md5s(ids: readonly string[], options?: FileOptions): Promise<ReadonlyMap<string, string | null>> {
+    const known = new Map<string, Understood<string | null>>();
+    for (const [id, { UncompressedMD5: md5 }] of await this.together.of(ids, options))
+      known.set(id, md5 === '' ? { further: () => this.hashFile(id, options) } : { is: md5 });
+    return await this.ofEach(ids, md5Of, options, (answer, id) => this.recorded(answer, id, options), known);
   }
 
   async verify(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, FileState>> {
@@ -54,7 +70,11 @@ export class OrthancFiles {
     }
     const info = attachmentAnswer.safeParse(parseJson(answer.body));
     if (!info.success) throw this.http.error('nonsense', request, 'this is no description of a file');
-    const { UncompressedSize: bytes, UncompressedMD5: md5, Uuid: uuid = null } = info.data;
+    return this.described(info.data, id, options);
+  }
+
+  private described(info: Attachment, id: string, options?: CallOptions): Understood<HeldFile | null> {
+    const { UncompressedSize: bytes, UncompressedMD5: md5, Uuid: uuid = null } = info;
     if (md5 !== '') return { is: { bytes, md5, uuid } };
     return {
       further: async () => {
@@ -94,22 +114,28 @@ export class OrthancFiles {
     throw failure;
   }
 
-  /** The answers for many, each id asked about once; what has to be asked further is asked one after another. The first error ends it. */
+  /**
+   * The answers for many: what is known already, and for the others what each says, asked about once; what has to be asked further is asked
+   * one after another. The first error ends it.
+   */
   private async ofEach<T>(
     ids: readonly string[],
     ask: (id: string) => SmallRead,
     options: CallOptions | undefined,
     understand: (answer: HttpAnswer, id: string) => Understood<T>,
+    known: ReadonlyMap<string, Understood<T>> = new Map(),
   ): Promise<ReadonlyMap<string, T>> {
     const distinct = [...new Set(ids)];
+    const open = distinct.filter((id) => !known.has(id));
     const answers = await this.reads.all(
-      distinct.map(ask),
-      (answer, index) => understand(answer, distinct[index] ?? ''),
+      open.map(ask),
+      (answer, index) => [open[index] ?? '', understand(answer, open[index] ?? '')] as const,
       options,
     );
+    const understood = new Map([...known, ...answers]);
     const found = new Map<string, T>();
-    for (const [index, id] of distinct.entries()) {
-      const answer = answers[index];
+    for (const id of distinct) {
+      const answer = understood.get(id);
       if (answer !== undefined) found.set(id, 'is' in answer ? answer.is : await answer.further());
     }
     return found;

@@ -63,6 +63,11 @@ export interface CallOptions {
   readonly timeoutMs?: number;
 }
 
+export interface FileOptions extends CallOptions {
+  /** SOPInstanceUIDs of instances by their ids: with them, an Orthanc that can is asked about all of these at once (1.12.5 and later). */
+  readonly sopUids?: ReadonlyMap<string, string>;
+}
+
 /** Of a file on its Orthanc's disk: `damaged` when it is missing, cut off, or has another MD5 than was recorded; `absent`: not held. */
 export type FileState = 'intact' | 'damaged' | 'absent';
 
@@ -104,11 +109,11 @@ export interface Orthanc {
   /** File sizes in one call; ids it does not hold are absent. */
   sizes(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, number>>;
   /** Size, MD5 and UUID of the file of each, as recorded on reception; ids it does not hold are absent. Where no MD5 was recorded, the file is read and hashed. */
-  held(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, HeldFile>>;
+  held(ids: readonly string[], options?: FileOptions): Promise<ReadonlyMap<string, HeldFile>>;
   /** MD5 it recorded on reception, lower case hex; null: it does not hold the instance. Where none was recorded, the file is read and hashed. */
   md5(id: string, options?: CallOptions): Promise<string | null>;
   /** The same for many, over one connection. The first error ends it. */
-  md5s(ids: readonly string[], options?: CallOptions): Promise<ReadonlyMap<string, string | null>>;
+  md5s(ids: readonly string[], options?: FileOptions): Promise<ReadonlyMap<string, string | null>>;
   /**
    * Has it read each file from its disk and compare it with the MD5 it recorded, which says only what was received: on a full disk
    * the last 4 KB of a file can be lost and acknowledged all the same. With a storage cache (`MaximumStorageCacheSize`, 128 MB by

@@ -102,7 +102,7 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
       inTime(front, (limit) =>
         front.held(
           transfer.deliveries.map((d) => d.orthancId),
-          { signal: AbortSignal.any([limit, signal]) },
+          { signal: AbortSignal.any([limit, signal]), sopUids: sopUidsOf(transfer.deliveries) },
         ),
       ),
       // Beside the other questions, so that it takes no time of its own.
@@ -163,7 +163,10 @@ export function createCarry(deps: CarryDeps): (transfer: Transfer, signal: Abort
     const { outcomes, own, ending } = course;
     const ids = deliveries.map((d) => d.orthancId);
     const held = await inTime(backend, (limit) =>
-      backend.md5s(ids, { signal: AbortSignal.any([limit, ending.signal]) }),
+      backend.md5s(ids, {
+        signal: AbortSignal.any([limit, ending.signal]),
+        sopUids: sopUidsOf(deliveries),
+      }),
     );
     course.backendAnswered = true;
     const md5sOf = ({ orthancId }: Delivery): Md5s => ({
@@ -294,4 +297,8 @@ function need(map: ReadonlyMap<string, Orthanc>, name: string): Orthanc {
     throw new OrthancError(name, 'unreachable', `${name} is not in the topology any more`);
   }
   return orthanc;
+}
+
+function sopUidsOf(deliveries: readonly Delivery[]): ReadonlyMap<string, string> {
+  return new Map(deliveries.map(({ orthancId, sopUid }) => [orthancId, sopUid]));
 }

@@ -24,6 +24,8 @@ export interface Contender {
   readonly title: string;
   /** The share of a workload it gets: the slow ones would take hours for all of it. */
   readonly share: number;
+  /** Runs that are thrown away before those that count: a program that has just been started loads and compiles what it goes on using for months. */
+  readonly warmUps: number;
   /** Whether all images of a study must be on one backend afterwards. */
   readonly keepsStudiesWhole: boolean;
   start(): Promise<Rig>;

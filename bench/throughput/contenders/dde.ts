@@ -13,6 +13,8 @@ export const dde: Contender = {
   letter: 'e',
   title: 'dynamic-dicom-endpoints, proof on',
   share: 1,
+  // V8 compiles what is run often, and goes on doing so for some thousand images.
+  warmUps: 3,
   keepsStudiesWhole: true,
   async start() {
     const farm = await startFarm({

@@ -15,6 +15,7 @@ export const haproxy: Contender = {
   letter: 'b',
   title: 'HAProxy, leastconn, TCP',
   share: 1,
+  warmUps: 1,
   keepsStudiesWhole: false,
   async start() {
     const dir = await tempDir('haproxy');

@@ -35,6 +35,7 @@ export const stockLua: Contender = {
   letter: 'c',
   title: 'Lua of the manual: Delete(SendToPeer())',
   share: 1 / 4,
+  warmUps: 1,
   keepsStudiesWhole: false,
   start: () => start(manual),
 };
@@ -44,6 +45,7 @@ export const luaJobs: Contender = {
   letter: 'd',
   title: 'Lua, one job an image, deleted on success',
   share: 1,
+  warmUps: 1,
   keepsStudiesWhole: false,
   start: () => start(jobs),
 };

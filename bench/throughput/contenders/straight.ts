@@ -7,6 +7,7 @@ export const straight: Contender = {
   letter: 'a',
   title: 'straight to one backend',
   share: 1,
+  warmUps: 1,
   keepsStudiesWhole: true,
   async start() {
     const backend = await startBackend('orthanc1');
