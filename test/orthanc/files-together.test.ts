@@ -64,6 +64,22 @@ describe('a real Orthanc that is told the SOPInstanceUIDs', () => {
   });
 });
 
+it('an Orthanc that records no MD5 has its files read, whoever asked for how many', async () => {
+  await using orthanc = await startOrthanc({ config: { StoreMD5ForAttachments: false } });
+  const { url, username, password } = orthanc;
+  const client = createOrthanc({ name: 'SUT', url, username, password, requestTimeoutMs: 10_000 });
+  try {
+    const { instances } = makeStudy({ seed: 'no-md5', instances: 4 });
+    for (const { file } of instances) await client.upload(file);
+    const options = { sopUids: sopUidsOf(instances) };
+    expect(await client.md5s(idsOf(instances), options)).toEqual(md5sOf(instances));
+    const held = await client.held(idsOf(instances), options);
+    expect(new Map([...held].map(([id, { md5 }]) => [id, md5]))).toEqual(md5sOf(instances));
+  } finally {
+    client.close();
+  }
+});
+
 /** What Orthancs of other versions and settings answer; the answers of 1.12.7 and 1.10.1 were written down from those. */
 describe('an Orthanc that answers a search with', () => {
   const { instances } = makeStudy({ seed: 'answers', instances: 5 });
