@@ -56,7 +56,9 @@ it('a front offers the longest PDUs there are, and takes the shortest', async ()
   const at = ['localhost', String(orthanc.dicomPort)];
   expect(dcmtk('echoscu', '-d', ...at)).toMatch(/Their Max PDU Receive Size: +131072\b/);
   const [file = ''] = await writeInstances([makeInstance({ bytes: 100_000 })], folder.path);
-  expect(dcmtk('storescu', '-v', '--max-send-pdu', '4096', ...at, file)).toContain('Received Store Response (Success)');
+  expect(dcmtk('storescu', '-v', '--max-send-pdu', '4096', ...at, file)).toContain(
+    'Received Store Response (Success)',
+  );
 });
 
 it('a front lets nobody in without its password, and keeps connections for a while', async () => {
