@@ -129,6 +129,8 @@ export class LightOrthanc {
         return json(this.#studies.has(body) ? [{ ID: `study-${body}`, Type: 'Study' }] : []);
       case 'POST /tools/bulk-content':
         return this.#described(body);
+      case 'POST /tools/find':
+        return this.#found(body);
       case 'POST /tools/bulk-delete':
         for (const id of resourcesIn(body)) this.#remove(id);
         return json({});
@@ -149,7 +151,7 @@ export class LightOrthanc {
       case 'GET /attachments/dicom/md5':
         return { status: 200, body: held.md5 };
       case 'GET /attachments/dicom/info':
-        return json({ Uuid: held.file, UncompressedSize: held.bytes, UncompressedMD5: held.md5 });
+        return json(attachmentOf(held));
       case 'POST /attachments/dicom/verify-md5':
         // The bytes it would find on its disk.
         return { status: md5Of(contentOf(held.image)) === held.md5 ? 200 : 400, body: '' };
@@ -193,6 +195,26 @@ export class LightOrthanc {
     return json(ids.flatMap((id) => this.#describedParent(level === 'Series' ? 'series-' : 'study-', id)));
   }
 
+  /** A search by SOPInstanceUIDs, answered with the files. */
+  #found(body: string): Answer {
+    const asked = parsed(body);
+    const query: unknown = 'Query' in asked ? asked.Query : null;
+    if (typeof query !== 'object' || query === null || !('SOPInstanceUID' in query))
+      throw new Error('a search for something else than images');
+    return json(
+      String(query.SOPInstanceUID)
+        .split('\\')
+        .flatMap((uid) => {
+          const [, studyUid = '', number = ''] = /^(.*)\.1\.(\d+)$/.exec(uid) ?? [];
+          const known = this.#studies.get(studyUid);
+          if (known === undefined) return [];
+          const id = orthancIdOf(known.study.first + Number(number) - 1);
+          const held = this.images.get(id);
+          return held === undefined ? [] : [{ ID: id, Type: 'Instance', Attachments: [attachmentOf(held)] }];
+        }),
+    );
+  }
+
   /** A study of this bench has one series. */
   #describedParent(prefix: 'series-' | 'study-', id: string): object[] {
     const found = this.#studies.get(id.slice(prefix.length));
@@ -203,6 +225,10 @@ export class LightOrthanc {
     const tags = { SeriesInstanceUID: `${uid}.1`, Modality: modality, StationName: station };
     return [{ ID: id, ParentStudy: `study-${uid}`, MainDicomTags: tags, Instances: [...found.ids] }];
   }
+}
+
+function attachmentOf({ file, bytes, md5 }: Held): object {
+  return { ContentType: 1, Uuid: file, UncompressedSize: bytes, UncompressedMD5: md5 };
 }
 
 function describedImage(id: string, { image, study, bytes }: Held): unknown {
