@@ -32,7 +32,8 @@ export class FilesTogether {
   /** @param requestTimeoutMs of a request that moves no images */
   constructor(reads: SmallReads, requestTimeoutMs: number) {
     this.#reads = reads;
-    this.#limitMs = Math.min(longestMs, requestTimeoutMs);
+    // A third: callers bound the whole of it by that time, and single questions are to have the rest.
+    this.#limitMs = Math.min(longestMs, requestTimeoutMs / 3);
   }
 
   /**
@@ -93,9 +94,11 @@ export class FilesTogether {
         }),
       );
     } catch (error) {
-      if (!(error instanceof OrthancError) || error.code !== 'timeout' || options.signal?.aborted === true)
-        throw error;
-      return null;
+      if (!(error instanceof OrthancError) || error.code !== 'timeout') throw error;
+      if (options.signal?.aborted !== true) return null;
+      // Also when the caller did not wait so long: it would never come to the single questions.
+      this.#without = setsWithout;
+      throw error;
     }
   }
 }

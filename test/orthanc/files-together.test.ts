@@ -5,6 +5,7 @@ import { createOrthanc } from '../../src/orthanc/client.ts';
 import type { Orthanc } from '../../src/orthanc/orthanc.ts';
 import { type OrthancProcess, startOrthanc } from '../support/orthanc-process.ts';
 import { makeStudy, type SyntheticInstance } from '../support/synthetic.ts';
+import { until } from '../support/wait.ts';
 
 const UNKNOWN = '00000000-00000000-00000000-00000000-00000000';
 const idsOf = (instances: readonly SyntheticInstance[]): string[] =>
@@ -196,11 +197,15 @@ describe('an Orthanc that answers a search with', () => {
     expect(asked.at(-1)).toBe('/tools/find');
   });
 
-  it('silence is left at once when the caller gives up', async () => {
+  it('silence is left at once when the caller gives up, who is not kept from single questions the next time', async () => {
     await using silent = await served(() => null);
     const giveUp = new AbortController();
     const answer = silent.client.md5s(ids, { ...options, signal: giveUp.signal });
+    const refused = expect(answer).rejects.toMatchObject({ code: 'timeout' });
+    await until(() => silent.asked.length > 0, { what: 'the search' });
     giveUp.abort();
-    await expect(answer).rejects.toMatchObject({ code: 'timeout' });
+    await refused;
+    expect(await silent.client.md5s(ids, options)).toEqual(md5sOf(instances));
+    expect(silent.asked.filter((path) => path === '/tools/find')).toHaveLength(1);
   });
 });
