@@ -15,15 +15,15 @@ export function throughputTables(saved: Throughput): ReadonlyMap<string, string>
     (one, other) => one.associations - other.associations || placeOf(one) - placeOf(other),
   );
   const tables = new Map<string, string>();
-  for (const [before, of] of [
+  for (const [before, some] of [
     ['', cells.filter(({ noDelay }) => noDelay)],
     ['nagle-', cells.filter(({ noDelay }) => !noDelay)],
   ] as const) {
-    if (of.length === 0) continue;
-    tables.set(`${before}throughput`, `${rates(of)}\n\n${origin}`);
-    tables.set(`${before}cpu`, `${costs(of)}\n\n${origin}`);
-    tables.set(`${before}proven`, `${proofs(of)}\n\n${origin}`);
-    tables.set(`${before}targets`, `${verdicts(of)}\n\n${origin}`);
+    if (some.length === 0) continue;
+    tables.set(`${before}throughput`, `${rates(some)}\n\n${origin}`);
+    tables.set(`${before}cpu`, `${costs(some)}\n\n${origin}`);
+    tables.set(`${before}proven`, `${proofs(some)}\n\n${origin}`);
+    tables.set(`${before}targets`, `${verdicts(some)}\n\n${origin}`);
   }
   return tables;
 }

@@ -64,7 +64,7 @@ export interface CallOptions {
 }
 
 export interface FileOptions extends CallOptions {
-  /** SOPInstanceUIDs of instances by their ids: with them, an Orthanc that can is asked about all of these at once (1.12.5 and later). */
+  /** SOPInstanceUIDs of instances by their ids: with them, an Orthanc that can is asked about all of these at once: see `FilesTogether`. */
   readonly sopUids?: ReadonlyMap<string, string>;
 }
 

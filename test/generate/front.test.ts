@@ -7,7 +7,13 @@ import { orthancAtLeast, startOrthanc } from '../support/orthanc-process.ts';
 import { makeInstance, writeInstances } from '../support/synthetic.ts';
 import { tempDir } from '../support/temp.ts';
 
-const front = join(import.meta.dirname, '../../orthanc-config/front.json');
+const committed = {
+  configFiles: [join(import.meta.dirname, '../../orthanc-config/front.json')],
+  password: 'of-the-front',
+  env: { DDE_FRONT_PASSWORD: 'of-the-front' },
+};
+/** What the committed file says counts, not the defaults of tests. */
+const withoutDefaults = { config: { DicomCheckCalledAet: undefined, RemoteAccessAllowed: undefined } };
 
 function dcmtk(program: string, ...options: readonly string[]): string {
   const run = spawnSync(program, options, { encoding: 'utf8' });
@@ -17,13 +23,7 @@ function dcmtk(program: string, ...options: readonly string[]): string {
 
 it('a front takes any called AE title, compression and SOP class', async () => {
   await using folder = await tempDir('accepted');
-  await using orthanc = await startOrthanc({
-    configFiles: [front],
-    password: 'of-the-front',
-    env: { DDE_FRONT_PASSWORD: 'of-the-front' },
-    // What the committed file says counts, not the defaults of tests.
-    config: { DicomCheckCalledAet: undefined, RemoteAccessAllowed: undefined },
-  });
+  await using orthanc = await startOrthanc({ ...committed, ...withoutDefaults });
   const files = await writeInstances(
     Array.from({ length: 4 }, () => makeInstance()),
     folder.path,
@@ -47,12 +47,7 @@ it('a front takes any called AE title, compression and SOP class', async () => {
 
 it('a front offers the longest PDUs there are, and takes the shortest', async () => {
   await using folder = await tempDir('pdus');
-  await using orthanc = await startOrthanc({
-    configFiles: [front],
-    password: 'of-the-front',
-    env: { DDE_FRONT_PASSWORD: 'of-the-front' },
-    config: { DicomCheckCalledAet: undefined, RemoteAccessAllowed: undefined },
-  });
+  await using orthanc = await startOrthanc({ ...committed, ...withoutDefaults });
   const at = ['localhost', String(orthanc.dicomPort)];
   expect(dcmtk('echoscu', '-d', ...at)).toMatch(/Their Max PDU Receive Size: +131072\b/);
   const [file = ''] = await writeInstances([makeInstance({ bytes: 100_000 })], folder.path);
@@ -62,11 +57,7 @@ it('a front offers the longest PDUs there are, and takes the shortest', async ()
 });
 
 it('a front lets nobody in without its password, and keeps connections for a while', async () => {
-  await using orthanc = await startOrthanc({
-    configFiles: [front],
-    password: 'of-the-front',
-    env: { DDE_FRONT_PASSWORD: 'of-the-front' },
-  });
+  await using orthanc = await startOrthanc(committed);
   expect((await fetch(`${orthanc.url}/instances`)).status).toBe(401);
   const authorization = `Basic ${Buffer.from('orthanc:orthanc').toString('base64')}`;
   expect((await fetch(`${orthanc.url}/instances`, { headers: { authorization } })).status).toBe(401);

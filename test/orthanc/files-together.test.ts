@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createOrthanc } from '../../src/orthanc/client.ts';
 import type { Orthanc } from '../../src/orthanc/orthanc.ts';
-import { type OrthancProcess, startOrthanc } from '../support/orthanc-process.ts';
+import { type OrthancProcess, orthancAtLeast, startOrthanc } from '../support/orthanc-process.ts';
 import { makeStudy, type SyntheticInstance } from '../support/synthetic.ts';
 import { until } from '../support/wait.ts';
 
@@ -15,7 +15,7 @@ const sopUidsOf = (instances: readonly SyntheticInstance[]): Map<string, string>
 const md5sOf = (instances: readonly SyntheticInstance[]): Map<string, string> =>
   new Map(instances.map(({ orthancId, md5 }) => [orthancId, md5]));
 
-/** Whatever version is installed: from 1.12.5 on it is one question, before that one for each. */
+/** Whatever version is installed: one question for all, or one for each. */
 describe('a real Orthanc that is told the SOPInstanceUIDs', () => {
   let orthanc: OrthancProcess;
   let client: Orthanc;
@@ -32,6 +32,34 @@ describe('a real Orthanc that is told the SOPInstanceUIDs', () => {
   afterAll(async () => {
     client?.close();
     await orthanc?.stop();
+  });
+
+  it('answers a search as is written down below for its version', async () => {
+    const { instances } = makeStudy({ seed: 'search', instances: 3 });
+    for (const { file } of instances) await client.upload(file);
+    const query = {
+      Level: 'Instance',
+      Query: { SOPInstanceUID: instances.map(({ sopUid }) => sopUid).join('\\') },
+      ResponseContent: ['Attachments'],
+    };
+    const answer = await orthanc.fetch('/tools/find', { method: 'POST', body: JSON.stringify(query) });
+    const found: unknown = await answer.json();
+    const expected = orthancAtLeast('1.12.7')
+      ? instances.map(({ orthancId, md5, file }) => ({
+          ID: orthancId,
+          Attachments: [{ ContentType: 1, UncompressedMD5: md5, UncompressedSize: file.length }],
+        }))
+      : idsOf(instances);
+    expect(found).toHaveLength(3);
+    for (const one of expected)
+      expect(found).toContainEqual(
+        typeof one === 'string'
+          ? one
+          : expect.objectContaining({
+              ...one,
+              Attachments: one.Attachments.map((file) => expect.objectContaining(file)),
+            }),
+      );
   });
 
   it('says of each file what it says without them', async () => {
@@ -104,7 +132,7 @@ describe('an Orthanc that answers a search with', () => {
     );
 
   /** `search`: the answer to a search; null: none. What is asked about by itself is answered as every version does. */
-  async function served(search: () => { status?: number; body: string } | null) {
+  async function served(search: () => { status?: number; body: string } | null, requestTimeoutMs = 30_000) {
     const asked: string[] = [];
     const queries: unknown[] = [];
     const server = createServer((request, response) => {
@@ -135,7 +163,7 @@ describe('an Orthanc that answers a search with', () => {
       url: `http://127.0.0.1:${address.port}`,
       username: 'orthanc',
       password: 'orthanc',
-      requestTimeoutMs: 500,
+      requestTimeoutMs,
     });
     return {
       client,
@@ -151,8 +179,8 @@ describe('an Orthanc that answers a search with', () => {
   }
 
   it('all files is asked once for all', async () => {
-    await using served12 = await served(() => ({ body: found(instances) }));
-    const { client, asked, queries } = served12;
+    await using able = await served(() => ({ body: found(instances) }));
+    const { client, asked, queries } = able;
     expect(await client.md5s(ids, options)).toEqual(md5sOf(instances));
     expect(new Map([...(await client.held(ids, options))].map(([id, { bytes }]) => [id, bytes]))).toEqual(
       new Map(instances.map(({ orthancId, file }) => [orthancId, file.length])),
@@ -187,7 +215,7 @@ describe('an Orthanc that answers a search with', () => {
 
   it('silence is asked about each in time, and searched by again after a while: it may be another version by then', async () => {
     let isSilent = true;
-    await using silent = await served(() => (isSilent ? null : { body: found(instances) }));
+    await using silent = await served(() => (isSilent ? null : { body: found(instances) }), 3_000);
     const { client, asked } = silent;
     expect(await client.md5s(ids, options)).toEqual(md5sOf(instances));
     isSilent = false;
