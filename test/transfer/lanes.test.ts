@@ -5,6 +5,7 @@ import { silentLogger } from '../../src/log.ts';
 import { type Service, startService } from '../../src/service.ts';
 import { sendAllDicom } from '../support/dicom-sender.ts';
 import { type Farm, frontsEmpty, startFarm } from '../support/farm.ts';
+import { orthancAtLeast } from '../support/orthanc-process.ts';
 import { type FaultProxy, startProxy } from '../support/proxy.ts';
 import { makeStudy, orthancIdOf, type SyntheticStudy, uidOf, writeInstances } from '../support/synthetic.ts';
 import { tempDir } from '../support/temp.ts';
@@ -117,8 +118,11 @@ test('no more transfers than lanes are under way at a time, and the lanes are us
 });
 
 test('connections are used again and again, by the service and by the front', () => {
+  // Where a front says in one answer what it holds of a transfer, there are fewer questions to it.
+  const many = { front: orthancAtLeast('1.12.7') ? 40 : 200, backend: 200 };
+  expect(beforeFront.requests.length).toBeGreaterThan(many.front);
+  expect(beforeBackend.requests.length).toBeGreaterThan(many.backend);
   for (const proxy of [beforeFront, beforeBackend]) {
-    expect(proxy.requests.length).toBeGreaterThan(200);
     expect(proxy.connections).toBeLessThan(proxy.requests.length / 5);
   }
 });
