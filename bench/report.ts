@@ -6,7 +6,7 @@ import { withTables } from './report/markdown.ts';
 import { readSaved } from './report/saved.ts';
 import { scaleTables } from './scale/tables.ts';
 import { singleTables } from './single/tables.ts';
-import { cpuChart, throughputChart } from './throughput/chart.ts';
+import { cpuChart, isCharted, throughputChart } from './throughput/chart.ts';
 import { throughputTables } from './throughput/tables.ts';
 
 /** Writes what benches have saved into docs/performance.md and its charts, so that no figure there was typed by hand. */
@@ -20,7 +20,8 @@ const { values: options, positionals: files } = parseArgs({
 if (options.help || files.length === 0) {
   console.log(`usage: npm run bench:report -- [--docs FOLDER] FILE…
   FILE: what bench, bench:single, bench:modality or bench:scale wrote with --save; several of one bench are taken together
-  writes the tables of performance.md, performance/throughput.svg and performance/cpu.svg below FOLDER (docs)`);
+  writes the tables of performance.md, performance/throughput.svg and performance/cpu.svg below FOLDER (docs), those of them that the
+  files have figures for: senders with Nagle's algorithm, single senders and all others have tables of their own`);
   process.exit(options.help ? 0 : 2);
 }
 const { throughput, single, modality, scale } = readSaved(files);
@@ -40,7 +41,7 @@ outcome.set(
   ),
 );
 const folder = join(options.docs, 'performance');
-if (throughput !== null) {
+if (throughput !== null && isCharted(throughput)) {
   outcome.set(join(folder, 'throughput.svg'), throughputChart(throughput));
   outcome.set(join(folder, 'cpu.svg'), cpuChart(throughput));
 }

@@ -112,12 +112,18 @@ export function cpuChart(saved: Throughput): string {
 }
 
 /** The cells that are shown, in the order of the workloads, with the contenders in theirs. */
+/** Whether there is anything in it that the charts show. */
+export function isCharted({ cells }: Throughput): boolean {
+  return cells.some(isShown);
+}
+
+function isShown({ associations, noDelay }: CellResult): boolean {
+  return associations === shown.associations && noDelay === shown.noDelay;
+}
+
 function cellsOf({ cells }: Throughput): { cell: CellResult; summaries: ReadonlyMap<string, Summary> }[] {
   const found = workloads.flatMap(({ name }) =>
-    cells.filter(
-      ({ workload, associations, noDelay }) =>
-        workload === name && associations === shown.associations && noDelay === shown.noDelay,
-    ),
+    cells.filter((cell) => cell.workload === name && isShown(cell)),
   );
   if (found.length === 0) throw new Error('no cell with two associations was measured');
   return found.map((cell) => ({

@@ -1,6 +1,6 @@
 import { type Cell, type CellRuns, labelOf, titleOf } from './cell.ts';
 import { type Spread, summaryOf } from './summary.ts';
-import { type Verdict, verdictsOf } from './targets.ts';
+import { figureOf, type Verdict, verdictsOf } from './targets.ts';
 
 const heads = [
   '',
@@ -55,8 +55,13 @@ export function tableOf(cell: Cell, all: readonly CellRuns[]): string {
   return [titleOf(cell), ...lines, ...verdictsOf(cell, all).map(verdictLine)].join('\n');
 }
 
-function verdictLine({ what, figure, bound: [side, limit], isMet }: Verdict): string {
-  return `  ${isMet ? 'met   ' : 'MISSED'} ${what}: ${figure.toFixed(2)} (${side === 'atLeast' ? 'at least' : 'at most'} ${limit})`;
+function verdictLine(verdict: Verdict): string {
+  const {
+    what,
+    bound: [side, limit],
+    isMet,
+  } = verdict;
+  return `  ${isMet ? 'met   ' : 'MISSED'} ${what}: ${figureOf(verdict)} (${side === 'atLeast' ? 'at least' : 'at most'} ${limit})`;
 }
 
 function range({ min, max }: Spread): string {

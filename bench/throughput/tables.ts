@@ -5,7 +5,7 @@ import { type Cell, type CellResult, titleOf } from './cell.ts';
 import { contenders } from './contenders.ts';
 import { short, time } from './report.ts';
 import { summaryOf } from './summary.ts';
-import { type Verdict, verdictsOf } from './targets.ts';
+import { figureOf, type Verdict, verdictsOf } from './targets.ts';
 import { workloadNamed, workloads } from './workloads.ts';
 
 /** The tables of throughput for the document, by name: the figures are rounded as the bench prints them. */
@@ -15,15 +15,18 @@ export function throughputTables(saved: Throughput): ReadonlyMap<string, string>
     (one, other) => one.associations - other.associations || placeOf(one) - placeOf(other),
   );
   const tables = new Map<string, string>();
+  // Tables that are measured on another day, or another machine, are tables of their own: each says where its figures are from.
   for (const [before, some] of [
-    ['', cells.filter(({ noDelay }) => noDelay)],
+    ['', cells.filter(({ noDelay, associations }) => noDelay && associations > 1)],
+    ['alone-', cells.filter(({ noDelay, associations }) => noDelay && associations === 1)],
     ['nagle-', cells.filter(({ noDelay }) => !noDelay)],
   ] as const) {
     if (some.length === 0) continue;
     tables.set(`${before}throughput`, `${rates(some)}\n\n${origin}`);
     tables.set(`${before}cpu`, `${costs(some)}\n\n${origin}`);
     tables.set(`${before}proven`, `${proofs(some)}\n\n${origin}`);
-    tables.set(`${before}targets`, `${verdicts(some)}\n\n${origin}`);
+    const judged = some.filter((cell) => verdictsOf(asCell(cell), cell.contenders).length > 0);
+    if (judged.length > 0) tables.set(`${before}targets`, `${verdicts(judged)}\n\n${origin}`);
   }
   return tables;
 }
@@ -89,10 +92,10 @@ function proofs(cells: readonly CellResult[]): string {
 
 /** What is promised, and whether it is kept. */
 function verdicts(cells: readonly CellResult[]): string {
-  const judged = cells.flatMap((cell) => {
-    const all = verdictsOf(asCell(cell), cell.contenders);
-    return all.length === 0 ? [] : [{ title: titleOf(asCell(cell)), all }];
-  });
+  const judged = cells.map((cell) => ({
+    title: titleOf(asCell(cell)),
+    all: verdictsOf(asCell(cell), cell.contenders),
+  }));
   const whats = [...new Set(judged.flatMap(({ all }) => all.map(({ what }) => what)))];
   const rows = judged.map(({ title, all }) => [
     title,
@@ -104,8 +107,12 @@ function verdicts(cells: readonly CellResult[]): string {
   return markdownTable(['', ...whats], rows);
 }
 
-function verdictCell({ figure, bound: [side, limit], isMet }: Verdict): string {
-  const said = `${figure.toFixed(2)} (${side === 'atLeast' ? '≥' : '≤'} ${limit})`;
+function verdictCell(verdict: Verdict): string {
+  const {
+    bound: [side, limit],
+    isMet,
+  } = verdict;
+  const said = `${figureOf(verdict)} (${side === 'atLeast' ? '≥' : '≤'} ${limit})`;
   return isMet ? said : `**missed: ${said}**`;
 }
 

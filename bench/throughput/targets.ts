@@ -42,3 +42,10 @@ export function verdictsOf({ workload, associations }: Cell, all: readonly CellR
   judge('service, CPU ms an image', mine.cpuMs.service.median, ['atMost', 1]);
   return verdicts;
 }
+
+/** The figure with two digits after the point, or as many more as tell it from a bound that it misses. */
+export function figureOf({ figure, bound: [, limit], isMet }: Verdict): string {
+  let digits = 2;
+  while (!isMet && digits < 6 && Number(figure.toFixed(digits)) === limit) digits++;
+  return figure.toFixed(digits);
+}

@@ -1,10 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { markdownTable, withTables } from '../../bench/report/markdown.ts';
 import { readSaved } from '../../bench/report/saved.ts';
 import { throughputTables } from '../../bench/throughput/tables.ts';
+import { figureOf } from '../../bench/throughput/targets.ts';
 import { type TempDir, tempDir } from '../support/temp.ts';
 import { savedThroughput } from './saved.ts';
 
@@ -71,13 +73,20 @@ test('a table of throughput says rates, what they are of sending straight, and w
           { workload: 'ct', rates: [[200], [190], [20], [80], [90]] },
           { workload: 'mr', rates: [[200], [190], [30], [100], [90]] },
           { workload: 'ct', noDelay: false, rates: [[20], [20], [5], [10], [12]] },
+          { workload: 'ct', associations: 1, rates: [[50], [50], [25], [40], [45]] },
         ],
       }),
     ),
   );
   const tables = throughput === null ? new Map<string, string>() : throughputTables(throughput);
   const kinds = ['throughput', 'cpu', 'proven', 'targets'];
-  expect([...tables.keys()]).toEqual([...kinds, ...kinds.map((kind) => `nagle-${kind}`)]);
+  // Nothing is promised to who sends alone.
+  const alone = ['alone-throughput', 'alone-cpu', 'alone-proven'];
+  expect([...tables.keys()]).toEqual([...kinds, ...alone, ...kinds.map((kind) => `nagle-${kind}`)]);
+  expect(tables.get('alone-throughput')).toContain(
+    '1 association | 50 | 50 (1.00) | 25 (0.50) | 40 (0.80) | 45 (0.90) |',
+  );
+  expect(tables.get('throughput')).not.toContain('1 association');
   expect(tables.get('throughput')).toContain(
     '| CT 512 × 512, 0.5 MB; 2 associations | 200 | 190 (0.95) | 20 (0.10) | 80 (0.40) | 90 (0.45) |',
   );
@@ -125,6 +134,15 @@ test('files of one bench go together when they are of one machine; what was meas
   expect(() => readSaved([other])).toThrow(`${other} is nothing that a bench has saved`);
 });
 
+test('a figure that misses its bound by little is not printed as the bound', () => {
+  const judged = (figure: number, isMet: boolean) =>
+    figureOf({ what: 'ratio', figure, bound: ['atMost', 2.5], isMet });
+  expect(judged(2.5034, false)).toBe('2.503');
+  expect(judged(2.4966, true)).toBe('2.50');
+  expect(judged(2.61, false)).toBe('2.61');
+  expect(judged(2.500000001, false)).toBe('2.500000');
+});
+
 test('a table takes the place of what stands between its marks, and of nothing else', () => {
   const document = 'a\n<!-- table: x -->\nold\n<!-- end -->\nb\n<!-- table: y -->\nkept\n<!-- end -->\n';
   const table = markdownTable(['', 'n'], [['a|b', '1']]);
@@ -147,10 +165,12 @@ test("the report fills the project's own page from files of all three benches, a
   const docs = join(dir.path, 'docs');
   await mkdir(docs);
   await writeFile(join(docs, 'performance.md'), page);
-  const both = { cells: [{ workload: 'ct' }, { workload: 'ct', noDelay: false }] };
-  const files = await saved(dir, savedThroughput(both), single, modality);
-  const report = () =>
-    spawnSync(process.execPath, [join(project, 'bench/report.ts'), '--docs', docs, ...files], {
+  const all = {
+    cells: [{ workload: 'ct' }, { workload: 'ct', associations: 1 }, { workload: 'ct', noDelay: false }],
+  };
+  const files = await saved(dir, savedThroughput(all), single, modality);
+  const report = (some: readonly string[] = files) =>
+    spawnSync(process.execPath, [join(project, 'bench/report.ts'), '--docs', docs, ...some], {
       encoding: 'utf8',
     });
   const { status, stderr } = report();
@@ -166,6 +186,16 @@ test("the report fills the project's own page from files of all three benches, a
     expect(await readFile(join(docs, `performance/${name}.svg`), 'utf8')).toContain('</svg>');
   report();
   expect(await readFile(join(docs, 'performance.md'), 'utf8')).toBe(filled);
+
+  // Measured elsewhere by itself: its own tables say so, and all others, and the charts, stay.
+  const elsewhere = { machine: '64 × CPU', cells: [{ workload: 'ct', noDelay: false }] };
+  await rm(join(docs, 'performance/throughput.svg'));
+  const [other = ''] = await saved(dir, savedThroughput(elsewhere));
+  expect(report([other])).toMatchObject({ status: 0, stderr: '' });
+  const partly = await readFile(join(docs, 'performance.md'), 'utf8');
+  expect(partly.split('64 × CPU')).toHaveLength(1 + 4);
+  expect(partly.split('2 × CPU').length).toBe(filled.split('2 × CPU').length - 4);
+  expect(existsSync(join(docs, 'performance/throughput.svg'))).toBe(false);
 
   // Every place of the page is filled by one of the benches.
   const places = [...filled.matchAll(/<!-- table: (\S+) -->\n\n\|/g)].map(([, name]) => name);
