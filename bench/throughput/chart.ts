@@ -111,7 +111,6 @@ export function cpuChart(saved: Throughput): string {
   });
 }
 
-/** The cells that are shown, in the order of the workloads, with the contenders in theirs. */
 /** Whether there is anything in it that the charts show. */
 export function isCharted({ cells }: Throughput): boolean {
   return cells.some(isShown);
@@ -121,6 +120,7 @@ function isShown({ associations, noDelay }: CellResult): boolean {
   return associations === shown.associations && noDelay === shown.noDelay;
 }
 
+/** The cells that are shown, in the order of the workloads, with the contenders in theirs. */
 function cellsOf({ cells }: Throughput): { cell: CellResult; summaries: ReadonlyMap<string, Summary> }[] {
   const found = workloads.flatMap(({ name }) =>
     cells.filter((cell) => cell.workload === name && isShown(cell)),

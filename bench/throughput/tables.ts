@@ -15,7 +15,7 @@ export function throughputTables(saved: Throughput): ReadonlyMap<string, string>
     (one, other) => one.associations - other.associations || placeOf(one) - placeOf(other),
   );
   const tables = new Map<string, string>();
-  // Tables that are measured on another day, or another machine, are tables of their own: each says where its figures are from.
+  // What may be measured by itself, on another machine, has tables of its own: each says where its figures are from.
   for (const [before, some] of [
     ['', cells.filter(({ noDelay, associations }) => noDelay && associations > 1)],
     ['alone-', cells.filter(({ noDelay, associations }) => noDelay && associations === 1)],
@@ -25,8 +25,8 @@ export function throughputTables(saved: Throughput): ReadonlyMap<string, string>
     tables.set(`${before}throughput`, `${rates(some)}\n\n${origin}`);
     tables.set(`${before}cpu`, `${costs(some)}\n\n${origin}`);
     tables.set(`${before}proven`, `${proofs(some)}\n\n${origin}`);
-    const judged = some.filter((cell) => verdictsOf(asCell(cell), cell.contenders).length > 0);
-    if (judged.length > 0) tables.set(`${before}targets`, `${verdicts(judged)}\n\n${origin}`);
+    const judged = verdicts(some);
+    if (judged !== null) tables.set(`${before}targets`, `${judged}\n\n${origin}`);
   }
   return tables;
 }
@@ -90,12 +90,13 @@ function proofs(cells: readonly CellResult[]): string {
   return markdownTable(['', 'proven after, p50', 'p99', 'front, MB', 'service, MB', 'backends, MB'], rows);
 }
 
-/** What is promised, and whether it is kept. */
-function verdicts(cells: readonly CellResult[]): string {
-  const judged = cells.map((cell) => ({
-    title: titleOf(asCell(cell)),
-    all: verdictsOf(asCell(cell), cell.contenders),
-  }));
+/** What is promised, and whether it is kept; null: nothing is. */
+function verdicts(cells: readonly CellResult[]): string | null {
+  const judged = cells.flatMap((cell) => {
+    const all = verdictsOf(asCell(cell), cell.contenders);
+    return all.length === 0 ? [] : [{ title: titleOf(asCell(cell)), all }];
+  });
+  if (judged.length === 0) return null;
   const whats = [...new Set(judged.flatMap(({ all }) => all.map(({ what }) => what)))];
   const rows = judged.map(({ title, all }) => [
     title,
