@@ -51,10 +51,11 @@ const rows = whole('rows', options.rows);
 const backendCount = whole('backends', options.backends);
 const measured = whole('measured', options.measured);
 const repeats = whole('repeats', options.repeats);
-/** What two lanes of each backend hold: until they are full nothing is measured, and what is in them at the end is still left. */
+/** What two lanes of each backend hold. */
 const inLanes = backendCount * 2 * 50;
 const warmUp = Math.ceil(measured / 8);
-const needed = 2 * measured + 2 * warmUp + inLanes;
+/** Paced and fast with their warm-ups, what the lanes hold when the front is let go and at the end, and some to be killed in. */
+const needed = Math.ceil(1.5 * measured) + 4 * warmUp + 2 * inLanes;
 if (instances < needed) throw new RangeError(`${measured} measured images need at least ${needed} instances`);
 
 const closeRoot = openTempRoot();
@@ -86,6 +87,7 @@ try {
       const run = await runOnce(rig, name === 'full' ? full : empty, join(dir.path, `${name}-${repeat}`), {
         warmUp,
         measured,
+        inLanes,
         hooksPerSecond: whole('hooks', options.hooks),
         pace: whole('pace', options.pace),
         calls: repeat === 0 && name === 'full' ? whole('calls', options.calls) : 0,

@@ -28,7 +28,7 @@ async function act(request: FarmRequest): Promise<Holdings | null> {
       for (const backend of backends.values()) backend.down = false;
       return null;
     case 'pace':
-      front.sendsPerSecond = request.imagesPerSecond ?? Number.POSITIVE_INFINITY;
+      front.sendAt(request.imagesPerSecond ?? Number.POSITIVE_INFINITY);
       return null;
     case 'receive':
       front.store(request.study, request.image, contentOf(request.image));

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { contentOf, md5Of, orthancIdOf, type ScaleStudy } from './images.ts';
+import { Pace } from './pace.ts';
 
 /** An image as one light Orthanc holds it. */
 interface Held {
@@ -30,10 +31,7 @@ export class LightOrthanc {
   readonly notUnderstood: string[] = [];
   /** Answers 503 to whoever asks how it is: it counts as down. */
   down = false;
-  /** Images a second that it sends, all jobs together: what a real front's processor, disk and network allow. */
-  sendsPerSecond = Number.POSITIVE_INFINITY;
-  /** When what has been asked of it so far will have been sent, by `performance.now()`. */
-  #sentAt = 0;
+  readonly #pace = new Pace();
   readonly #studies = new Map<string, { readonly study: ScaleStudy; readonly ids: Set<string> }>();
   readonly #server: Server;
 
@@ -59,6 +57,11 @@ export class LightOrthanc {
   close(): void {
     this.#server.close();
     this.#server.closeAllConnections();
+  }
+
+  /** Images a second that it sends, all jobs together: what a real front's processor, disk and network allow. At first without end. */
+  sendAt(imagesPerSecond: number): void {
+    this.#pace.set(imagesPerSecond);
   }
 
   clear(): void {
@@ -168,10 +171,7 @@ export class LightOrthanc {
   async #send(peer: string, ids: readonly string[]): Promise<Answer> {
     const target = this.peers.get(peer);
     if (target === undefined) return notFound;
-    // One line for all jobs: they share the machine.
-    const now = performance.now();
-    this.#sentAt = Math.max(now, this.#sentAt) + (ids.length / this.sendsPerSecond) * 1000;
-    await new Promise((resolve) => setTimeout(resolve, this.#sentAt - now));
+    await this.#pace.wait(ids.length);
     for (const id of ids) {
       const held = this.images.get(id);
       if (held === undefined) return notFound;

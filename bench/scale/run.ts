@@ -21,6 +21,8 @@ export interface RunOptions {
   /** Proven before a measured part begins, and in it. */
   readonly warmUp: number;
   readonly measured: number;
+  /** What all lanes hold: so many are proven at once when the front is let go, and say nothing of any rate. */
+  readonly inLanes: number;
   readonly hooksPerSecond: number;
   /** Images a second that the front sends while the answers to hooks are measured. */
   readonly pace: number;
@@ -88,7 +90,10 @@ export async function runOnce(rig: Rig, side: Side, folder: string, options: Run
     hooks = startHooks(farm, service.url, studiesOf(2, firstOfStream, 200_000), options.hooksPerSecond);
     const paced = await measure(service, hooks, { warmUp, measured: Math.ceil(options.measured / 2) });
     await farm.ask({ kind: 'pace', imagesPerSecond: null });
-    const fast = await measure(service, hooks, { warmUp, measured: options.measured });
+    const fast = await measure(service, hooks, {
+      warmUp: options.inLanes + warmUp,
+      measured: options.measured,
+    });
     const peakMegabytes = peakMemory(service.pid) / 1e6;
     await hooks.stop();
     const studies = [...side.backlog, ...hooks.announced()];
