@@ -2,9 +2,13 @@ import { z } from 'zod';
 import type { Arrival } from '../study.ts';
 
 /** DICOM strings may be padded with a space or a NUL; identifiers are compared without. */
-const trimmed = z.string().transform((text) => text.replace(/[\s\0]+$/u, '').trimStart());
-const uid = trimmed.pipe(z.string().min(1).max(128));
-const text = trimmed
+function withoutPadding(text: string): string {
+  return text.replace(/[\s\0]+$/u, '').trimStart();
+}
+
+const reason = z
+  .string()
+  .transform(withoutPadding)
   .pipe(z.string().max(1024))
   .transform((value) => (value === '' ? null : value))
   .nullish()
@@ -30,34 +34,117 @@ const freeSpace = {
   freeAt: figure,
 };
 
-/** What the generated hook posts to `/hook/stored`. Unknown keys are ignored, so that an older service understands a newer hook. */
-export const announcementSchema = z.object({
-  front: z.string().min(1).max(64),
-  instance: z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{8}){4}$/),
-  study: uid,
-  series: uid,
-  sop: uid,
-  modality: text,
-  station: text,
-  remoteAet: text,
-  calledAet: text,
-  remoteIp: text,
-  transferSyntax: text,
-  rows: text,
-  columns: text,
-  bitsAllocated: text,
-  samplesPerPixel: text,
-  frames: text,
-  ...freeSpace,
-});
-export type Announcement = z.output<typeof announcementSchema>;
+/** What the generated hook posts to `/hook/stored`. Null: it was empty, or not said. */
+export interface Announcement {
+  readonly front: string;
+  readonly instance: string;
+  readonly study: string;
+  readonly series: string;
+  readonly sop: string;
+  readonly modality: string | null;
+  readonly station: string | null;
+  readonly remoteAet: string | null;
+  readonly calledAet: string | null;
+  readonly remoteIp: string | null;
+  readonly transferSyntax: string | null;
+  readonly rows: string | null;
+  readonly columns: string | null;
+  readonly bitsAllocated: string | null;
+  readonly samplesPerPixel: string | null;
+  readonly frames: string | null;
+  readonly freeBytes: number | null;
+  readonly freeAt: number | null;
+}
+
+const orthancId = /^[0-9a-f]{8}(-[0-9a-f]{8}){4}$/;
+const wholeNumber = /^\d{1,16}(\.0+)?$/;
+const longestUid = 128;
+const longestText = 1024;
+
+/**
+ * The announcement in the body of a request, or all that is wrong with it, as words. Unknown keys are ignored, so that an older service
+ * understands a newer hook.
+ *
+ * Written out, since it is done for each image: a schema's way from field to field takes as long as noting the image does, where
+ * seldom enough comes that the processor has forgotten that way in between.
+ */
+export function readAnnouncement(content: unknown): Announcement | readonly string[] {
+  if (!isObject(content)) return ['it is no object'];
+  const problems: string[] = [];
+  const announcement: Announcement = {
+    front: nameIn(content, problems),
+    instance: identifierIn(content, problems),
+    study: uidIn(content, 'study', problems),
+    series: uidIn(content, 'series', problems),
+    sop: uidIn(content, 'sop', problems),
+    modality: textIn(content, 'modality', problems),
+    station: textIn(content, 'station', problems),
+    remoteAet: textIn(content, 'remoteAet', problems),
+    calledAet: textIn(content, 'calledAet', problems),
+    remoteIp: textIn(content, 'remoteIp', problems),
+    transferSyntax: textIn(content, 'transferSyntax', problems),
+    rows: textIn(content, 'rows', problems),
+    columns: textIn(content, 'columns', problems),
+    bitsAllocated: textIn(content, 'bitsAllocated', problems),
+    samplesPerPixel: textIn(content, 'samplesPerPixel', problems),
+    frames: textIn(content, 'frames', problems),
+    freeBytes: figureIn(content, 'freeBytes'),
+    freeAt: figureIn(content, 'freeAt'),
+  };
+  return problems.length === 0 ? announcement : problems;
+}
+
+type Content = Readonly<Record<string, unknown>>;
+
+function isObject(content: unknown): content is Content {
+  return typeof content === 'object' && content !== null && !Array.isArray(content);
+}
+
+function nameIn({ front }: Content, problems: string[]): string {
+  if (typeof front === 'string' && front.length >= 1 && front.length <= 64) return front;
+  problems.push('front: it is to be a name of 1 to 64 characters');
+  return '';
+}
+
+function identifierIn({ instance }: Content, problems: string[]): string {
+  if (typeof instance === 'string' && orthancId.test(instance)) return instance;
+  problems.push("instance: it is to be an Orthanc's identifier");
+  return '';
+}
+
+function uidIn(content: Content, key: string, problems: string[]): string {
+  const value = content[key];
+  const uid = typeof value === 'string' ? withoutPadding(value) : '';
+  if (uid === '' || uid.length > longestUid) {
+    problems.push(`${key}: it is to be a UID of 1 to ${longestUid} characters`);
+  }
+  return uid;
+}
+
+function textIn(content: Content, key: string, problems: string[]): string | null {
+  const value = content[key];
+  if (value === undefined || value === null) return null;
+  const text = typeof value === 'string' ? withoutPadding(value) : null;
+  if (text === null || text.length > longestText) {
+    problems.push(`${key}: it is to be text of at most ${longestText} characters`);
+    return null;
+  }
+  return text === '' ? null : text;
+}
+
+/** A whole number, also as text. Null when it is missing or none: a figure is no reason to refuse. */
+function figureIn(content: Content, key: string): number | null {
+  const value = content[key];
+  const number = typeof value === 'string' && wholeNumber.test(value) ? Number(value) : value;
+  return typeof number === 'number' && Number.isSafeInteger(number) && number >= 0 ? number : null;
+}
 
 /** What it posts to `/hook/admission`, of its own limit: not whether the service's sign is up. */
 export const admissionReportSchema = z.object({
   front: z.string().min(1).max(64),
   open: z.boolean(),
   /** Why the last image was refused, be it for its own sake or because none is taken. */
-  reason: text,
+  reason,
   ...freeSpace,
   /** Images refused since the front started, for whatever reason. */
   refused: figure,

@@ -1,11 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { finished } from 'node:stream';
-import type { z } from 'zod';
 import { LedgerError, type ReceivedAnswer } from '../ledger/ledger.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Admission } from './admission.ts';
-import { admissionReportSchema, announcementSchema, arrivalOf, type HookAnswer } from './announcement.ts';
+import { admissionReportSchema, arrivalOf, type HookAnswer, readAnnouncement } from './announcement.ts';
 import type { Noting } from './noting.ts';
 import { bearerMatcher } from './token.ts';
 
@@ -88,8 +86,12 @@ export function createHook(deps: HookDeps): Hook {
   }
 
   function stored(content: unknown, res: ServerResponse): void {
-    const announcement = understood(announcementSchema, 'an announcement', content, res);
-    if (announcement === null) return;
+    const announcement = readAnnouncement(content);
+    if (isProblems(announcement)) {
+      refuse(res, 400, `not an announcement: ${announcement.join('; ')}`);
+      return;
+    }
+    if (!isKnown(announcement.front, res)) return;
     let heard: ReturnType<Noting['note']>;
     try {
       heard = deps.noting.note(arrivalOf(announcement));
@@ -114,34 +116,28 @@ export function createHook(deps: HookDeps): Hook {
       reason: backend === null ? (known.waitingReason ?? 'the study is being placed') : null,
     };
     // Also when the front has hung up meanwhile: what is in the ledger now, nobody else would look at.
-    if (noted !== null) finished(res, () => deps.onReceived(announcement.study, noted));
+    if (noted !== null) res.once('close', () => deps.onReceived(announcement.study, noted));
     deps.metrics.hookAnswers.inc({ answer: backend === null ? 'waiting' : 'assigned' });
     answer(res, 200, body);
   }
 
   function reported(content: unknown, res: ServerResponse): void {
-    const report = understood(admissionReportSchema, 'a report', content, res);
-    if (report === null) return;
+    const { success, data: report, error } = admissionReportSchema.safeParse(content);
+    if (!success) {
+      const problems = error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+      refuse(res, 400, `not a report: ${problems.join('; ')}`);
+      return;
+    }
+    if (!isKnown(report.front, res)) return;
     deps.admission.reported(report);
     answer(res, 200, { received: report.front });
   }
 
-  /** The content, of a front that is in the topology; null when it has been refused. */
-  function understood<Content extends { readonly front: string }>(
-    schema: z.ZodType<Content>,
-    what: string,
-    content: unknown,
-    res: ServerResponse,
-  ): Content | null {
-    const { success, data, error } = schema.safeParse(content);
-    if (!success) {
-      const problems = error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
-      refuse(res, 400, `not ${what}: ${problems}`);
-      return null;
-    }
-    if (deps.fronts.has(data.front)) return data;
-    refuse(res, 400, `the topology has no front named ${data.front}`);
-    return null;
+  /** Whether the front is in the topology; otherwise it has been refused. */
+  function isKnown(front: string, res: ServerResponse): boolean {
+    if (deps.fronts.has(front)) return true;
+    refuse(res, 400, `the topology has no front named ${front}`);
+    return false;
   }
 
   function refuse(res: ServerResponse, status: number, reason: string): void {
@@ -165,6 +161,11 @@ function readBody(req: IncomingMessage, use: (problem: string | null, text: stri
   });
   // The end of the connection is reported there as well, where the answer is written.
   req.on('error', () => undefined);
+}
+
+/** What `readAnnouncement` found wrong. */
+function isProblems(read: ReturnType<typeof readAnnouncement>): read is readonly string[] {
+  return Array.isArray(read);
 }
 
 /** undefined: no JSON. */

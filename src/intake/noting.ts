@@ -6,6 +6,8 @@ export interface NotingDeps {
   readonly ledger: Pick<Ledger, 'received' | 'receivedMany'>;
   readonly clock: Clock;
   readonly log: Logger;
+  /** How far apart transfers to a backend begin while images keep coming, milliseconds: so long nobody misses an image of a placed study. */
+  readonly transferGatherMs: number;
   /** Called for each study after what was gathered of it is in the ledger. */
   readonly onNoted: (studyUid: string, answer: ReceivedAnswer) => void;
 }
@@ -20,12 +22,16 @@ export interface Noting {
    * @throws LedgerError when it should be noted at once and could not be
    */
   note(arrival: Arrival): { readonly known: Known; readonly noted: ReceivedAnswer | null };
+  /** Notes now what one transaction takes of what is gathered: whoever is about to claim from the ledger wants it there. */
+  flush(): void;
   /** Notes what is still to be noted. */
   stop(): void;
 }
 
 /** Transactions of announcements follow each other at this distance at least. */
 const gatherMs = 25;
+/** The same where all studies that are announced have their backend: its next transfer asks for them before it begins. */
+const placedGatherMs = 60;
 /** So many in one at most: it must not keep the next hook waiting for long. */
 const most = 32;
 /** Studies whose last answer is remembered: more than arrive at the same time. */
@@ -40,10 +46,13 @@ const nothing: Known = { assignments: [], waitingReason: null };
  * What was answered and not noted when the service dies stands on the front still, and reconciling finds it: an announcement was never
  * more than a hint. While the ledger fails each is noted by itself again, so that the front hears of it.
  */
-export function createNoting({ ledger, clock, log, onNoted }: NotingDeps): Noting {
+export function createNoting({ ledger, clock, log, transferGatherMs, onNoted }: NotingDeps): Noting {
+  const placedMs = Math.max(gatherMs, Math.min(placedGatherMs, transferGatherMs));
   const waiting: Arrival[] = [];
   const known = new Map<string, Known>();
   let timer: NodeJS.Timeout | null = null;
+  /** When the timer is due, on the monotonic clock. */
+  let dueAt = 0;
   /** On the monotonic clock; null: nothing was noted yet, or the last time failed. */
   let lastAt: number | null = null;
 
@@ -55,6 +64,12 @@ export function createNoting({ ledger, clock, log, onNoted }: NotingDeps): Notin
       known.delete(oldest);
       return;
     }
+  }
+
+  function flushIn(ms: number): void {
+    if (timer !== null) clearTimeout(timer);
+    dueAt = performance.now() + ms;
+    timer = setTimeout(flush, ms);
   }
 
   function flush(): void {
@@ -87,13 +102,16 @@ export function createNoting({ ledger, clock, log, onNoted }: NotingDeps): Notin
       remember(studyUid, answer);
       onNoted(studyUid, answer);
     }
-    if (waiting.length > 0) timer = setTimeout(flush, 0);
+    if (waiting.length > 0) flushIn(0);
   }
 
   return {
     note(arrival) {
-      const since = lastAt === null ? gatherMs : performance.now() - lastAt;
-      if (waiting.length === 0 && since >= gatherMs) {
+      const of = known.get(arrival.studyUid) ?? nothing;
+      const distanceMs = of.assignments.length > 0 ? placedMs : gatherMs;
+      const now = performance.now();
+      const sinceMs = lastAt === null ? distanceMs : now - lastAt;
+      if (waiting.length === 0 && sinceMs >= distanceMs) {
         lastAt = null;
         const noted = ledger.received(arrival, clock());
         lastAt = performance.now();
@@ -101,14 +119,12 @@ export function createNoting({ ledger, clock, log, onNoted }: NotingDeps): Notin
         return { known: noted, noted };
       }
       waiting.push(arrival);
-      if (waiting.length === most) {
-        if (timer !== null) clearTimeout(timer);
-        timer = setTimeout(flush, 0);
-      } else {
-        timer ??= setTimeout(flush, Math.max(0, gatherMs - since));
-      }
-      return { known: known.get(arrival.studyUid) ?? nothing, noted: null };
+      const waitMs = waiting.length >= most ? 0 : Math.max(0, distanceMs - sinceMs);
+      if (timer === null || now + waitMs < dueAt) flushIn(waitMs);
+      return { known: of, noted: null };
     },
+
+    flush,
 
     stop() {
       while (waiting.length > 0) flush();

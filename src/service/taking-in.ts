@@ -53,7 +53,9 @@ export function createTakingIn(
     if (assignments.length === 0) dispatcher.studyWaits(study);
     else for (const assignment of assignments) lanes.wake(assignment.backend);
   };
-  const noting = createNoting({ ledger: noted, clock, log, onNoted: onReceived });
+  const { gatherMs: transferGatherMs } = topology.routing.batch;
+  const noting = createNoting({ ledger: noted, clock, log, transferGatherMs, onNoted: onReceived });
+  lanes.beforeClaim(() => noting.flush());
   onStop(() => noting.stop());
   const hook = createHook({
     noting,

@@ -42,6 +42,7 @@ beforeEach(async () => {
       return Date.now();
     },
     log: silentLogger(),
+    transferGatherMs: 80,
     onNoted: onReceived,
   });
   const hook = createHook({

@@ -32,6 +32,7 @@ beforeEach(async () => {
     },
     clock: () => 1_000,
     log: silentLogger(),
+    transferGatherMs: 80,
     onNoted: (study) => noted.push(study),
   });
 });
@@ -80,6 +81,36 @@ test('what is gathered says what is known of its study: where it goes', () => {
   ledger.decide(placing('b1', { studyUid }));
   noting.note(arrivalOf(3));
   expect(noting.note(arrivalOf(4)).known.assignments).toMatchObject([{ backend: 'b1' }]);
+});
+
+test('of a placed study more goes together; one that has no place yet does not wait for so long', () => {
+  const { studyUid } = arrivalOf(1);
+  noting.note(arrivalOf(1));
+  ledger.decide(placing('b1', { studyUid }));
+  vi.advanceTimersByTime(30);
+  noting.note(arrivalOf(2));
+  for (let number = 3; number <= 6; number++) {
+    expect(noting.note(arrivalOf(number)).noted).toBeNull();
+    vi.advanceTimersByTime(10);
+  }
+  expect(standing()).toBe(2);
+  vi.advanceTimersByTime(30);
+  expect(standing()).toBe(6);
+
+  noting.note(arrivalOf(7));
+  noting.note(arrivalOf(8, { studyUid: '1.9' }));
+  vi.advanceTimersByTime(25);
+  expect(standing()).toBe(8);
+  expect(transactions).toBe(4);
+});
+
+test('whoever is about to claim has it noted first', () => {
+  noting.note(arrivalOf(1));
+  noting.note(arrivalOf(2));
+  noting.flush();
+  expect(standing()).toBe(2);
+  vi.advanceTimersByTime(100);
+  expect(transactions).toBe(2);
 });
 
 test('a full disk: the next one is told so at once, and nothing keeps the service from going on', () => {
