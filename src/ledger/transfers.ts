@@ -14,6 +14,9 @@ const isOurs = `(a.clean = 1
 const otherFronts = `(SELECT json_group_array(o.front) FROM instances o WHERE o.orthanc_id = i.orthanc_id AND o.front <> i.front
         AND o.state IN ('held', 'quarantined'))`;
 
+/** The deliveries of a transfer that are the keys of the JSON object `j`. */
+const takenOf = `CROSS JOIN deliveries d ON d.id = CAST(j.key AS INTEGER) AND d.transfer = ${unseen('@transfer')}`;
+
 export const transfersSql = {
   /** So many at a time that a claim never waits long; the earliest first. */
   wake: `
@@ -46,7 +49,9 @@ export const transfersSql = {
   open: `
     INSERT INTO transfers (front, backend, started_at, instances, bytes) VALUES (@front, @backend, @now, @instances, @bytes)
     RETURNING id`,
-  take: `UPDATE deliveries SET transfer = @transfer WHERE id = @id AND transfer IS NULL`,
+  take: `
+    UPDATE deliveries SET transfer = @transfer
+    WHERE id IN (SELECT value FROM json_each(@ids)) AND transfer IS NULL`,
   /** Told which index: by the others SQLite would walk over all that is delayed to learn that nothing is ready. */
   anyReady: `SELECT 1 FROM deliveries INDEXED BY deliveries_ready
     WHERE backend = ? AND transfer IS NULL AND not_before = 0 LIMIT 1`,
@@ -59,27 +64,33 @@ export const transfersSql = {
     RETURNING backend`,
   taken: `SELECT id, instance, copy, epoch, backend FROM deliveries WHERE transfer = ?`,
   stillTaken: `SELECT 1 FROM deliveries WHERE id = @id AND transfer = @transfer`,
-  end: `DELETE FROM deliveries WHERE id = ?`,
   endAll: `DELETE FROM deliveries WHERE instance = ?`,
-  addReceipt: `
+  // What is proven together is written together: a statement that sets off triggers first makes sure that it could take back all
+  // it does, and that costs as much as what it does to one row. `md5s` is a JSON object whose keys are
+  // deliveries, `bytes` one whose keys are instances.
+  addReceipts: `
     INSERT INTO receipts (instance, copy, epoch, round, backend, md5, at, transfer)
-    SELECT i.id, @copy, @epoch, i.round, @backend, @md5, @at, @transfer FROM instances i WHERE i.id = @instance
+    SELECT i.id, d.copy, d.epoch, i.round, d.backend, j.value, @at, @transfer
+    FROM json_each(@md5s) j ${takenOf} CROSS JOIN instances i ON i.id = d.instance
+    WHERE true
     ON CONFLICT (instance, copy, epoch) DO UPDATE SET round = excluded.round, backend = excluded.backend, md5 = excluded.md5,
       at = excluded.at, transfer = excluded.transfer`,
+  noteProven: `
+    UPDATE instances AS i SET proven = ${provenNow}, bytes = coalesce(json_extract(@bytes, '$.' || i.id), i.bytes),
+      bytes_exact = CASE WHEN json_extract(@bytes, '$.' || i.id) IS NULL THEN i.bytes_exact ELSE 1 END
+    WHERE i.id IN (SELECT CAST(key AS INTEGER) FROM json_each(@bytes))`,
   /**
    * Other fronts' instances under the same identifier that were proven there with other content: the backend can hold only one of them,
    * and has just been seen to hold this one.
    */
   disproved: `
-    UPDATE instances AS o SET round = round + 1, proven = 0
-    WHERE o.orthanc_id = (SELECT orthanc_id FROM instances WHERE id = @instance) AND o.id <> @instance AND o.state = 'held'
-      AND EXISTS (SELECT 1 FROM receipts r WHERE r.instance = o.id AND r.copy = @copy AND r.epoch = @epoch AND r.round = o.round
-        AND r.md5 <> @md5)
-    RETURNING id`,
-  noteProven: `
-    UPDATE instances AS i SET proven = ${provenNow}, bytes = coalesce(@bytes, i.bytes),
-      bytes_exact = CASE WHEN @bytes IS NULL THEN i.bytes_exact ELSE 1 END
-    WHERE i.id = @instance`,
+    SELECT DISTINCT o.id FROM json_each(@md5s) j ${takenOf} CROSS JOIN instances i ON i.id = d.instance
+      CROSS JOIN instances o ON o.orthanc_id = i.orthanc_id AND o.id <> i.id AND o.state = 'held'
+      CROSS JOIN receipts r ON r.instance = o.id AND r.copy = d.copy AND r.epoch = d.epoch AND r.round = o.round AND r.md5 <> j.value`,
+  disprove: `UPDATE instances SET round = round + 1, proven = 0 WHERE id = ?`,
+  endProven: `
+    DELETE FROM deliveries
+    WHERE id IN (SELECT CAST(key AS INTEGER) FROM json_each(@md5s)) AND transfer = ${unseen('@transfer')}`,
   retry: `
     UPDATE deliveries SET transfer = NULL, attempts = attempts + 1, ask_first = 1, not_before = @notBefore, failure = @failure
     WHERE id = @id`,
@@ -118,6 +129,8 @@ export const transfersSql = {
 /** How long an instance that its backend refused is left alone there. */
 const refusedMs = 60_000;
 
+type Proven = Extract<DeliveryOutcome, { readonly kind: 'proven' }>;
+
 interface TakenRow {
   readonly id: number;
   readonly instance: number;
@@ -142,12 +155,13 @@ export function createTransfers(connection: Connection): TransferLedger {
     close: connection.prepare<{ backend: string }>(transfersSql.close),
     taken: connection.prepare<TakenRow>(transfersSql.taken),
     stillTaken: connection.prepare(transfersSql.stillTaken),
-    end: connection.prepare(transfersSql.end),
     endAll: connection.prepare(transfersSql.endAll),
-    addReceipt: connection.prepare(transfersSql.addReceipt),
-    disproved: connection.prepare<{ id: number }>(transfersSql.disproved),
-    queueDoubted: connection.prepare(doubtSql.queueDoubted),
+    addReceipts: connection.prepare(transfersSql.addReceipts),
     noteProven: connection.prepare(transfersSql.noteProven),
+    disproved: connection.prepare<{ id: number }>(transfersSql.disproved),
+    disprove: connection.prepare(transfersSql.disprove),
+    queueDoubted: connection.prepare(doubtSql.queueDoubted),
+    endProven: connection.prepare(transfersSql.endProven),
     retry: connection.prepare(transfersSql.retry),
     quarantine: connection.prepare(transfersSql.quarantine),
     refuse: connection.prepare(transfersSql.refuse),
@@ -194,20 +208,28 @@ export function createTransfers(connection: Connection): TransferLedger {
     return { taken, leavesSome: false };
   }
 
-  function settle(transfer: number, taken: TakenRow, outcome: DeliveryOutcome, at: EpochMs): void {
-    switch (outcome.kind) {
-      case 'proven': {
-        const { instance, copy, epoch, backend } = taken;
-        sql.addReceipt.run({ instance, copy, epoch, backend, md5: outcome.md5, at, transfer });
-        sql.end.run(taken.id);
-        sql.noteProven.run({ instance, bytes: outcome.bytes });
-        if (outcome.supersedes === true) return;
-        for (const { id } of sql.disproved.all({ instance, copy, epoch, md5: outcome.md5 })) {
-          sql.endAll.run(id);
-          sql.queueDoubted.run(id);
-        }
-        return;
+  /** Receipts for all of a transfer that are proven, and the end of their deliveries. */
+  function prove(transfer: number, provenRows: readonly (readonly [TakenRow, Proven])[], at: EpochMs): void {
+    if (provenRows.length === 0) return;
+    const md5sOf = (rows: typeof provenRows): string =>
+      JSON.stringify(Object.fromEntries(rows.map(([{ id }, { md5 }]) => [id, md5])));
+    const md5s = md5sOf(provenRows);
+    const bytes = Object.fromEntries(provenRows.map(([taken, proven]) => [taken.instance, proven.bytes]));
+    sql.addReceipts.run({ md5s, transfer, at });
+    sql.noteProven.run({ bytes: JSON.stringify(bytes) });
+    const mayDisprove = provenRows.filter(([, { supersedes }]) => supersedes !== true);
+    if (mayDisprove.length > 0) {
+      for (const { id } of sql.disproved.all({ md5s: md5sOf(mayDisprove), transfer })) {
+        sql.disprove.run(id);
+        sql.endAll.run(id);
+        sql.queueDoubted.run(id);
       }
+    }
+    sql.endProven.run({ md5s, transfer });
+  }
+
+  function settle(taken: TakenRow, outcome: Exclude<DeliveryOutcome, Proven>, at: EpochMs): void {
+    switch (outcome.kind) {
       case 'retry': {
         // Nothing is gained by keeping a time that has passed: 0 puts it among those that are ready.
         const notBefore = outcome.notBefore > at ? outcome.notBefore : 0;
@@ -239,7 +261,7 @@ export function createTransfers(connection: Connection): TransferLedger {
         const bytes = deliveries.reduce((sum, delivery) => sum + delivery.bytes, 0);
         const transfer = sql.open.get({ front, backend, now, instances: deliveries.length, bytes });
         if (transfer === undefined) throw new Error('SQLite gave no row after a transfer was opened');
-        for (const { id } of deliveries) sql.take.run({ transfer: transfer.id, id });
+        sql.take.run({ transfer: transfer.id, ids: JSON.stringify(deliveries.map(({ id }) => id)) });
         return { id: transfer.id, front, backend, startedAt: now, deliveries, leavesSome };
       }),
 
@@ -261,19 +283,21 @@ export function createTransfers(connection: Connection): TransferLedger {
         const closed = sql.close.get({ id: transferId, ...end });
         if (closed === undefined) return; // concluded before, or interrupted: its deliveries are others' now
         let failure = end.code === 'done' ? null : `${end.code}: ${end.detail}`;
-        for (const taken of sql.taken.all(transferId)) {
+        const rows = sql.taken.all(transferId);
+        const proven = rows.flatMap((taken) => {
+          const outcome = outcomes.get(taken.id);
+          return outcome?.kind === 'proven' ? [[taken, outcome] as const] : [];
+        });
+        prove(transferId, proven, end.at);
+        for (const taken of rows) {
           // Another copy of the same instance may have just ended all of its deliveries.
           if (sql.stillTaken.get({ id: taken.id, transfer: transferId }) === undefined) continue;
           // An outcome that was left out must not leave its delivery in a transfer that is over.
-          const outcome = outcomes.get(taken.id) ?? {
-            kind: 'retry',
-            code: 'interrupted',
-            detail: 'the transfer ended without a word on it',
-            notBefore: end.at,
-          };
+          const given = outcomes.get(taken.id);
+          const outcome = given === undefined || given.kind === 'proven' ? withoutAWord(end.at) : given;
           if (outcome.kind === 'retry') failure ??= `${outcome.code}: ${outcome.detail}`;
           if (outcome.kind === 'refused') failure ??= `refused: ${outcome.detail}`;
-          settle(transferId, taken, outcome, end.at);
+          settle(taken, outcome, end.at);
         }
         sql.noteFailure.run({ backend: closed.backend, failure });
       }),
@@ -307,6 +331,15 @@ export function createTransfers(connection: Connection): TransferLedger {
         sql.queueAgain.run({ front, ids });
       });
     },
+  };
+}
+
+function withoutAWord(at: EpochMs): Exclude<DeliveryOutcome, Proven> {
+  return {
+    kind: 'retry',
+    code: 'interrupted',
+    detail: 'the transfer ended without a word on it',
+    notBefore: at,
   };
 }
 
