@@ -116,7 +116,11 @@ export function createHook(deps: HookDeps): Hook {
       reason: backend === null ? (known.waitingReason ?? 'the study is being placed') : null,
     };
     // Also when the front has hung up meanwhile: what is in the ledger now, nobody else would look at.
-    if (noted !== null) res.once('close', () => deps.onReceived(announcement.study, noted));
+    if (noted !== null) {
+      const follow = (): void => deps.onReceived(announcement.study, noted);
+      if (res.closed) setImmediate(follow);
+      else res.once('close', follow);
+    }
     deps.metrics.hookAnswers.inc({ answer: backend === null ? 'waiting' : 'assigned' });
     answer(res, 200, body);
   }

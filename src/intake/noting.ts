@@ -6,7 +6,7 @@ export interface NotingDeps {
   readonly ledger: Pick<Ledger, 'received' | 'receivedMany'>;
   readonly clock: Clock;
   readonly log: Logger;
-  /** How far apart transfers to a backend begin while images keep coming, milliseconds: so long nobody misses an image of a placed study. */
+  /** How far apart transfers to a backend begin while images keep coming, milliseconds: so long an image of a placed study is not missed. */
   readonly transferGatherMs: number;
   /** Called for each study after what was gathered of it is in the ledger. */
   readonly onNoted: (studyUid: string, answer: ReceivedAnswer) => void;
@@ -22,15 +22,15 @@ export interface Noting {
    * @throws LedgerError when it should be noted at once and could not be
    */
   note(arrival: Arrival): { readonly known: Known; readonly noted: ReceivedAnswer | null };
-  /** Notes now what one transaction takes of what is gathered: whoever is about to claim from the ledger wants it there. */
-  flush(): void;
+  /** A transfer to this backend is about to be claimed: what is gathered for it is noted now, if the last transaction is not just over. */
+  beforeClaim(backend: string): void;
   /** Notes what is still to be noted. */
   stop(): void;
 }
 
 /** Transactions of announcements follow each other at this distance at least. */
 const gatherMs = 25;
-/** The same where all studies that are announced have their backend: its next transfer asks for them before it begins. */
+/** The same where all studies that are announced have their backend, whose next transfer asks for them: see `beforeClaim`. */
 const placedGatherMs = 60;
 /** So many in one at most: it must not keep the next hook waiting for long. */
 const most = 32;
@@ -124,7 +124,13 @@ export function createNoting({ ledger, clock, log, transferGatherMs, onNoted }: 
       return { known: of, noted: null };
     },
 
-    flush,
+    beforeClaim(backend) {
+      if (waiting.length === 0 || (lastAt !== null && performance.now() - lastAt < gatherMs)) return;
+      const goesThere = ({ studyUid }: Arrival): boolean =>
+        known.get(studyUid)?.assignments.some((assignment) => assignment.backend === backend) === true;
+      // With many backends one claims every few milliseconds: for the images of others nothing is noted early.
+      if (waiting.some(goesThere)) flush();
+    },
 
     stop() {
       while (waiting.length > 0) flush();

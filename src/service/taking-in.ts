@@ -55,7 +55,7 @@ export function createTakingIn(
   };
   const { gatherMs: transferGatherMs } = topology.routing.batch;
   const noting = createNoting({ ledger: noted, clock, log, transferGatherMs, onNoted: onReceived });
-  lanes.beforeClaim(() => noting.flush());
+  lanes.beforeClaim((backend) => noting.beforeClaim(backend));
   onStop(() => noting.stop());
   const hook = createHook({
     noting,

@@ -20,8 +20,8 @@ export interface LanesDeps {
 }
 
 export interface Lanes {
-  /** Called before each claim: what is ready and not in the queue yet is to be put there now. Must be quick, and not throw. */
-  beforeClaim(listener: () => void): void;
+  /** Called before each claim for a backend: what is ready and not in its queue yet can be put there now. Must be quick, and not throw. */
+  beforeClaim(listener: (backend: string) => void): void;
   /** There may be something to send to this backend, or a lane may be free. Cheap; calls within one turn of the event loop are one. */
   wake(backend: string): void;
   wakeAll(): void;
@@ -63,7 +63,7 @@ export function createLanes(deps: LanesDeps): Lanes {
   const busy = new Map<string, number>();
   const abort = new AbortController();
   const stopping = new AbortController();
-  let beforeClaim = (): void => undefined;
+  let beforeClaim: (backend: string) => void = () => undefined;
   let stopped = false;
 
   const net = setInterval(wakeAll, netMs);
@@ -99,7 +99,7 @@ export function createLanes(deps: LanesDeps): Lanes {
           return;
         }
       }
-      beforeClaim();
+      beforeClaim(backend);
       try {
         const resting = frontRest.resting(now);
         // Also when nothing new waits yet: it would find all lanes taken when it comes.

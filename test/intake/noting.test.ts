@@ -104,13 +104,22 @@ test('of a placed study more goes together; one that has no place yet does not w
   expect(transactions).toBe(4);
 });
 
-test('whoever is about to claim has it noted first', () => {
+test('what is to go to a backend is noted before its transfer is claimed, at the usual distance and for no other backend', () => {
+  const { studyUid } = arrivalOf(1);
   noting.note(arrivalOf(1));
+  ledger.decide(placing('b1', { studyUid }));
+  vi.advanceTimersByTime(30);
   noting.note(arrivalOf(2));
-  noting.flush();
+  noting.note(arrivalOf(3));
+  noting.beforeClaim('b1');
   expect(standing()).toBe(2);
+  vi.advanceTimersByTime(25);
+  noting.beforeClaim('b2');
+  expect(standing()).toBe(2);
+  noting.beforeClaim('b1');
+  expect(standing()).toBe(3);
   vi.advanceTimersByTime(100);
-  expect(transactions).toBe(2);
+  expect(transactions).toBe(3);
 });
 
 test('a full disk: the next one is told so at once, and nothing keeps the service from going on', () => {
