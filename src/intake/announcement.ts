@@ -65,8 +65,8 @@ const longestText = 1024;
  * The announcement in the body of a request, or all that is wrong with it, as words. Unknown keys are ignored, so that an older service
  * understands a newer hook.
  *
- * Written out, since it is done for each image: a schema's way from field to field takes as long as noting the image does, where
- * seldom enough comes that the processor has forgotten that way in between.
+ * Written out, since it is done for each image. A schema does as much in some microseconds where it is used without a pause; between
+ * images that come some milliseconds apart the processor forgets its many ways, and it took as long as noting the image does.
  */
 export function readAnnouncement(content: unknown): Announcement | readonly string[] {
   if (!isObject(content)) return ['it is no object'];
