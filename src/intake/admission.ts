@@ -5,7 +5,7 @@ import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Clock, EpochMs } from '../study.ts';
 import type { AdmissionConfig } from '../topology/topology.ts';
-import type { AdmissionReport } from './announcement.ts';
+import type { AdmissionReport, FreeSpace } from './announcement.ts';
 
 export interface AdmissionDeps {
   readonly ledger: Pick<Ledger, 'queue'>;
@@ -43,8 +43,6 @@ export interface Admission {
   start(): void;
   stop(): void;
 }
-
-export type FreeSpace = Pick<AdmissionReport, 'front' | 'freeBytes' | 'freeAt'>;
 
 export interface Backlog {
   readonly instances: number;

@@ -1,58 +1,36 @@
-import { z } from 'zod';
 import type { Arrival } from '../study.ts';
 
-/** DICOM strings may be padded with a space or a NUL; identifiers are compared without. */
-function withoutPadding(text: string): string {
-  return text.replace(/[\s\0]+$/u, '').trimStart();
-}
-
-const reason = z
-  .string()
-  .transform(withoutPadding)
-  .pipe(z.string().max(1024))
-  .transform((value) => (value === '' ? null : value))
-  .nullish()
-  .transform((value) => value ?? null);
-
-/** A whole number; Lua hands its numbers over as text. Null when it is missing or none: a figure is no reason to refuse. */
-const figure = z
-  .union([
-    z.number(),
-    z
-      .string()
-      .regex(/^\d{1,16}(\.0+)?$/)
-      .transform(Number),
-  ])
-  .pipe(z.int().nonnegative())
-  .nullable()
-  .catch(null);
-
-const freeSpace = {
-  /** Of the disks the front writes to. */
-  freeBytes: figure,
-  /** When that was read, seconds since 1970 by the front's clock. */
-  freeAt: figure,
-};
-
 /** What the generated hook posts to `/hook/stored`. Null: it was empty, or not said. */
-export interface Announcement {
-  readonly front: string;
+export interface Announcement
+  extends FreeSpace,
+    Pick<Arrival, 'modality' | 'station' | 'remoteAet' | 'calledAet' | 'remoteIp' | 'transferSyntax'> {
   readonly instance: string;
   readonly study: string;
   readonly series: string;
   readonly sop: string;
-  readonly modality: string | null;
-  readonly station: string | null;
-  readonly remoteAet: string | null;
-  readonly calledAet: string | null;
-  readonly remoteIp: string | null;
-  readonly transferSyntax: string | null;
   readonly rows: string | null;
   readonly columns: string | null;
   readonly bitsAllocated: string | null;
   readonly samplesPerPixel: string | null;
   readonly frames: string | null;
+}
+
+/** What it posts to `/hook/admission`, of its own limit: not whether the service's sign is up. */
+export interface AdmissionReport extends FreeSpace {
+  readonly open: boolean;
+  /** Why the last image was refused, be it for its own sake or because none is taken. */
+  readonly reason: string | null;
+  /** Images refused since the front started, for whatever reason. */
+  readonly refused: number | null;
+  /** Seconds since 1970. */
+  readonly startedAt: number | null;
+}
+
+/** What a front says of the disks it writes to. */
+export interface FreeSpace {
+  readonly front: string;
   readonly freeBytes: number | null;
+  /** When that was read, seconds since 1970 by the front's clock. */
   readonly freeAt: number | null;
 }
 
@@ -94,10 +72,33 @@ export function readAnnouncement(content: unknown): Announcement | readonly stri
   return problems.length === 0 ? announcement : problems;
 }
 
+/** The report in the body of a request, or all that is wrong with it, as words. Unknown keys are ignored. */
+export function readAdmissionReport(content: unknown): AdmissionReport | readonly string[] {
+  if (!isObject(content)) return ['it is no object'];
+  const problems: string[] = [];
+  const { open } = content;
+  if (typeof open !== 'boolean') problems.push('open: it is to be true or false');
+  const report: AdmissionReport = {
+    front: nameIn(content, problems),
+    open: open === true,
+    reason: textIn(content, 'reason', problems),
+    freeBytes: figureIn(content, 'freeBytes'),
+    freeAt: figureIn(content, 'freeAt'),
+    refused: figureIn(content, 'refused'),
+    startedAt: figureIn(content, 'startedAt'),
+  };
+  return problems.length === 0 ? report : problems;
+}
+
 type Content = Readonly<Record<string, unknown>>;
 
 function isObject(content: unknown): content is Content {
   return typeof content === 'object' && content !== null && !Array.isArray(content);
+}
+
+/** DICOM strings may be padded with a space or a NUL; identifiers are compared without. */
+function withoutPadding(text: string): string {
+  return text.replace(/[\s\0]+$/u, '').trimStart();
 }
 
 function nameIn({ front }: Content, problems: string[]): string {
@@ -132,26 +133,12 @@ function textIn(content: Content, key: string, problems: string[]): string | nul
   return text === '' ? null : text;
 }
 
-/** A whole number, also as text. Null when it is missing or none: a figure is no reason to refuse. */
+/** A whole number; Lua hands its numbers over as text. Null when it is missing or none: a figure is no reason to refuse. */
 function figureIn(content: Content, key: string): number | null {
   const value = content[key];
   const number = typeof value === 'string' && wholeNumber.test(value) ? Number(value) : value;
   return typeof number === 'number' && Number.isSafeInteger(number) && number >= 0 ? number : null;
 }
-
-/** What it posts to `/hook/admission`, of its own limit: not whether the service's sign is up. */
-export const admissionReportSchema = z.object({
-  front: z.string().min(1).max(64),
-  open: z.boolean(),
-  /** Why the last image was refused, be it for its own sake or because none is taken. */
-  reason,
-  ...freeSpace,
-  /** Images refused since the front started, for whatever reason. */
-  refused: figure,
-  /** Seconds since 1970. */
-  startedAt: figure,
-});
-export type AdmissionReport = z.output<typeof admissionReportSchema>;
 
 /** The hook looks for `received` to equal the instance's id; anything else is no success to it. */
 export interface HookAnswer {

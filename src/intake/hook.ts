@@ -3,7 +3,7 @@ import { LedgerError, type ReceivedAnswer } from '../ledger/ledger.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Admission } from './admission.ts';
-import { admissionReportSchema, arrivalOf, type HookAnswer, readAnnouncement } from './announcement.ts';
+import { arrivalOf, type HookAnswer, readAdmissionReport, readAnnouncement } from './announcement.ts';
 import type { Noting } from './noting.ts';
 import { bearerMatcher } from './token.ts';
 
@@ -86,12 +86,8 @@ export function createHook(deps: HookDeps): Hook {
   }
 
   function stored(content: unknown, res: ServerResponse): void {
-    const announcement = readAnnouncement(content);
-    if (isProblems(announcement)) {
-      refuse(res, 400, `not an announcement: ${announcement.join('; ')}`);
-      return;
-    }
-    if (!isKnown(announcement.front, res)) return;
+    const announcement = understood(readAnnouncement(content), 'an announcement', res);
+    if (announcement === null) return;
     let heard: ReturnType<Noting['note']>;
     try {
       heard = deps.noting.note(arrivalOf(announcement));
@@ -118,6 +114,7 @@ export function createHook(deps: HookDeps): Hook {
     // Also when the front has hung up meanwhile: what is in the ledger now, nobody else would look at.
     if (noted !== null) {
       const follow = (): void => deps.onReceived(announcement.study, noted);
+      // Nothing is told any more of what is closed already.
       if (res.closed) setImmediate(follow);
       else res.once('close', follow);
     }
@@ -126,22 +123,25 @@ export function createHook(deps: HookDeps): Hook {
   }
 
   function reported(content: unknown, res: ServerResponse): void {
-    const { success, data: report, error } = admissionReportSchema.safeParse(content);
-    if (!success) {
-      const problems = error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
-      refuse(res, 400, `not a report: ${problems.join('; ')}`);
-      return;
-    }
-    if (!isKnown(report.front, res)) return;
+    const report = understood(readAdmissionReport(content), 'a report', res);
+    if (report === null) return;
     deps.admission.reported(report);
     answer(res, 200, { received: report.front });
   }
 
-  /** Whether the front is in the topology; otherwise it has been refused. */
-  function isKnown(front: string, res: ServerResponse): boolean {
-    if (deps.fronts.has(front)) return true;
-    refuse(res, 400, `the topology has no front named ${front}`);
-    return false;
+  /** What was read, of a front that is in the topology; null when it has been refused. */
+  function understood<Read extends { readonly front: string }>(
+    read: Read | readonly string[],
+    what: string,
+    res: ServerResponse,
+  ): Read | null {
+    if (isProblems(read)) {
+      refuse(res, 400, `not ${what}: ${read.join('; ')}`);
+      return null;
+    }
+    if (deps.fronts.has(read.front)) return read;
+    refuse(res, 400, `the topology has no front named ${read.front}`);
+    return null;
   }
 
   function refuse(res: ServerResponse, status: number, reason: string): void {
@@ -167,8 +167,7 @@ function readBody(req: IncomingMessage, use: (problem: string | null, text: stri
   req.on('error', () => undefined);
 }
 
-/** What `readAnnouncement` found wrong. */
-function isProblems(read: ReturnType<typeof readAnnouncement>): read is readonly string[] {
+function isProblems(read: object): read is readonly string[] {
   return Array.isArray(read);
 }
 

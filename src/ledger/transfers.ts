@@ -290,11 +290,12 @@ export function createTransfers(connection: Connection): TransferLedger {
         });
         prove(transferId, proven, end.at);
         for (const taken of rows) {
+          const given = outcomes.get(taken.id);
+          if (given?.kind === 'proven') continue;
           // Another copy of the same instance may have just ended all of its deliveries.
           if (sql.stillTaken.get({ id: taken.id, transfer: transferId }) === undefined) continue;
           // An outcome that was left out must not leave its delivery in a transfer that is over.
-          const given = outcomes.get(taken.id);
-          const outcome = given === undefined || given.kind === 'proven' ? withoutAWord(end.at) : given;
+          const outcome = given ?? withoutAWord(end.at);
           if (outcome.kind === 'retry') failure ??= `${outcome.code}: ${outcome.detail}`;
           if (outcome.kind === 'refused') failure ??= `refused: ${outcome.detail}`;
           settle(taken, outcome, end.at);
