@@ -118,7 +118,7 @@ export const transfersSql = {
   queueAgain: `
     INSERT INTO deliveries (instance, study, copy, epoch, front, backend, bytes, arrived_at, ask_first)
     SELECT i.id, i.study, a.copy, a.epoch, i.front, a.backend, i.bytes, i.arrived_at, 1
-    FROM json_each(@ids) j CROSS JOIN instances i ON i.orthanc_id = j.value AND i.front = @front
+    FROM (SELECT DISTINCT value FROM json_each(@ids)) j CROSS JOIN instances i ON i.orthanc_id = j.value AND i.front = @front
       CROSS JOIN assignments a ON a.study = i.study AND a.ended_at IS NULL
     WHERE i.state = 'held'
       AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.instance = i.id AND d.copy = a.copy)

@@ -117,6 +117,16 @@ test('what is being removed while the study is bound anew counts as gone, and is
   expect(ledger.beginRemoval(study, 200, 200)).toMatchObject([{ orthancIds: ['instance-1'] }]);
 });
 
+test('a refused removal that names an instance twice queues it once', async () => {
+  const { ledger } = await newLedger();
+  placed(ledger, 1);
+  deliver(ledger, 'b1', 12);
+  expect(ledger.beginRemoval(study, 20, 20)).toHaveLength(1);
+  rebound(ledger, 'b2', 1);
+  ledger.removalFailed('front', ['instance-0', 'instance-0'], 102);
+  expect(claimed(ledger, 'b2', 103).deliveries).toMatchObject([{ orthancId: 'instance-0' }]);
+});
+
 test('gone from the front after it was proven on the former backend is not vanished, as long as that one was not found empty', async () => {
   const { ledger } = await newLedger();
   placed(ledger, 3);
