@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'winston';
 import type { HistoryLedger, LoadSample } from '../ledger/ledger.ts';
 import { LedgerError } from '../ledger/ledger.ts';
@@ -53,8 +53,13 @@ export interface Poller {
 /** After a failed transfer each lane asks for a look; more than one a second would make two silences mean nothing. */
 const leastBetweenMs = 1_000;
 
-/** Polls begun in one turn of the event loop: a thousand at once would be a tenth of a second in which no hook is answered. */
-const askedATurn = 8;
+/**
+ * Polls are begun in groups with a pause after each, since what all of them make the event loop do at once keeps hooks waiting: with 64
+ * Orthancs that was 15 ms. So many in a group at least, and so many groups at most, which take a fifth of a second together.
+ */
+const leastInGroup = 4;
+const mostGroups = 20;
+const groupPauseMs = 10;
 
 interface Polled {
   readonly orthanc: Pick<Orthanc, 'load' | 'system'>;
@@ -68,7 +73,7 @@ interface Polled {
 }
 
 /**
- * Asks every Orthanc for its load, all at nearly the same time, each with a limit below the interval: a slow one delays nobody, and
+ * Asks every Orthanc for its load, all within a fifth of a second, each with a limit below the interval: a slow one delays nobody, and
  * is never asked twice at once. Health is told to the pool the moment an answer comes; the samples of a round go to
  * the ledger together. A sample that cannot be kept is lost, and said so: it is history, not work.
  */
@@ -174,8 +179,9 @@ export function createPoller(options: PollerOptions): Poller {
   async function round(names: readonly string[]): Promise<void> {
     const own: Promise<LoadSample>[] = [];
     const others: Promise<LoadSample>[] = [];
+    const inGroup = Math.max(leastInGroup, Math.ceil(names.length / mostGroups));
     for (const [place, name] of names.entries()) {
-      if (place > 0 && place % askedATurn === 0) await setImmediate();
+      if (place > 0 && place % inGroup === 0) await pause(groupPauseMs);
       if (stopping.stopped) break;
       const one = polled.get(name);
       if (one === undefined) continue;

@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
+import { breather } from '../breather.ts';
 import { type Ledger, LedgerError } from '../ledger/ledger.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
@@ -52,8 +52,6 @@ const describeAtATime = 500;
 const unasked = 'not asked yet';
 /** Ids looked at in one go: some tenths of a millisecond. */
 const idsAtATime = 500;
-/** The event loop is given back after this long: hooks are answered in time however much stands on the front. */
-const sliceMs = 2;
 /**
  * A front that takes T to list what it holds is not listed again before 20 T: at most a twentieth of its time goes into this.
  * Not after a failure: how long a time-out took says nothing about it, and minutes would pass before it is seen to be back.
@@ -83,10 +81,13 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   async function compare(front: string, orthanc: Orthanc, patient: boolean): Promise<Findings> {
     // The ledger first, the front second: what is in the first and not in the second has left the front in between or before.
     const known = await standing(front);
-    const listed = await orthanc.instanceIds();
+    const unexpected: string[] = [];
+    // As it comes, and what is known is struck off: neither the list nor a set of it is ever held as a whole.
+    await orthanc.instanceIds((ids) => {
+      for (const id of ids) if (!known.delete(id)) unexpected.push(id);
+    });
     reachable(front, null);
-    const { gone, unexpected } = await compared(known, listed);
-    const absent = await forgetAbsent(front, orthanc, gone);
+    const absent = await forgetAbsent(front, orthanc, [...known]);
 
     // What came while the front made its list is in the ledger by now.
     const unknown = await unannounced(front, unexpected);
@@ -108,21 +109,6 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       await breathe();
     }
     return known;
-  }
-
-  /** What is known and not listed, and what is listed and not known. */
-  async function compared(
-    known: Set<string>,
-    listed: readonly string[],
-  ): Promise<{ readonly gone: readonly string[]; readonly unexpected: readonly string[] }> {
-    const unexpected: string[] = [];
-    const breathe = breather();
-    for (let from = 0; from < listed.length; from += idsAtATime) {
-      // What is left of the known ones in the end is gone; a set of all that is listed is spared.
-      for (const id of listed.slice(from, from + idsAtATime)) if (!known.delete(id)) unexpected.push(id);
-      await breathe();
-    }
-    return { gone: [...known], unexpected };
   }
 
   async function unannounced(front: string, ids: readonly string[]): Promise<readonly string[]> {
@@ -263,15 +249,5 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       await task?.stop();
       await Promise.allSettled(running.values());
     },
-  };
-}
-
-/** Gives the event loop back where that was not done for a while; by the machine's own time, since it is its processor that is taken. */
-function breather(): () => Promise<void> {
-  let since = performance.now();
-  return async () => {
-    if (performance.now() - since < sliceMs) return;
-    await setImmediate();
-    since = performance.now();
   };
 }

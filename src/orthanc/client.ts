@@ -94,7 +94,7 @@ class OrthancClient implements Orthanc {
     return (await this.get('/statistics', statisticsAnswer, options)).CountInstances;
   }
 
-  async instanceIds(options?: CallOptions): Promise<readonly string[]> {
+  async instanceIds(take: (ids: readonly string[]) => void, options?: CallOptions): Promise<void> {
     const request: HttpRequest = { method: 'GET', path: '/instances' };
     const list = new IdListReader();
     const wellFormed = <T>(read: () => T): T => {
@@ -105,8 +105,8 @@ class OrthancClient implements Orthanc {
         throw this.http.error('nonsense', request, error.message);
       }
     };
-    await this.http.stream(request, (bytes) => wellFormed(() => list.read(bytes)), options);
-    return wellFormed(() => list.end());
+    await this.http.stream(request, (bytes) => take(wellFormed(() => list.read(bytes))), options);
+    wellFormed(() => list.end());
   }
 
   async anyInstance(options?: CallOptions): Promise<string | null> {

@@ -3,6 +3,7 @@ import https from 'node:https';
 import { Readable } from 'node:stream';
 import axios, { type AxiosInstance, type AxiosResponse, isAxiosError } from 'axios';
 import { errors } from 'undici';
+import { breather } from '../breather.ts';
 import { errorAnswer } from './answers.ts';
 import { type CallOptions, OrthancError, type OrthancErrorCode } from './orthanc.ts';
 
@@ -51,9 +52,9 @@ export const longestAnswer = 256 * 1024 * 1024;
  */
 export class OrthancHttp {
   private readonly access: OrthancAccess;
-  private readonly axios: AxiosInstance;
   private readonly httpAgent: http.Agent;
   private readonly httpsAgent: https.Agent;
+  private made: AxiosInstance | null = null;
 
   constructor(access: OrthancAccess) {
     this.access = access;
@@ -67,8 +68,14 @@ export class OrthancHttp {
     };
     this.httpAgent = new http.Agent(agent);
     this.httpsAgent = new https.Agent(agent);
+  }
+
+  /** Made when it is first needed: most of what is asked goes over `SmallReads`, also by clients that live for one question. */
+  private get axios(): AxiosInstance {
+    const { access } = this;
+    if (this.made !== null) return this.made;
     const authorization = `Basic ${Buffer.from(`${access.username}:${access.password}`).toString('base64')}`;
-    this.axios = axios.create({
+    this.made = axios.create({
       baseURL: access.url,
       // Orthanc 1.10.1 compresses whatever it may: CPU on both sides for bodies of 32 bytes.
       headers: { Authorization: authorization, 'Accept-Encoding': 'identity' },
@@ -86,6 +93,7 @@ export class OrthancHttp {
       // axios' time-out does not cover all stages of a request; an abort signal does.
       timeout: 0,
     });
+    return this.made;
   }
 
   /** Any status; throws only when there is no whole answer. */
@@ -103,11 +111,18 @@ export class OrthancHttp {
     return answer.body;
   }
 
-  /** The bytes of a 2xx answer as they come, handed to `use`; otherwise throws. */
+  /**
+   * The bytes of a 2xx answer as they come, handed to `use`; otherwise throws. Without a breath in between, Node would hand over up to two
+   * megabytes in one turn of the event loop when whoever reads them keeps up.
+   */
   async stream(request: HttpRequest, use: (bytes: Buffer) => void, options?: CallOptions): Promise<void> {
     await this.limited(request, options, async (signal) => {
       const { data, announced } = await this.opened(request, signal);
-      for await (const bytes of this.whole(request, data, announced)) use(bytes);
+      const breathe = breather();
+      for await (const bytes of this.whole(request, data, announced)) {
+        use(bytes);
+        await breathe();
+      }
     });
   }
 

@@ -7,13 +7,14 @@ const beginning = /^\s*(?:"[ !#-[\]-~]*)?$/;
  * hold the event loop for tens of milliseconds, in which no hook is answered; in pieces each takes less than one.
  */
 export class IdListReader {
-  readonly #ids: string[] = [];
+  #ids: string[] = [];
   /** The end of what came, when it is the beginning of something. */
   #rest = '';
   #next: 'list' | 'first' | 'separator' | 'id' | 'nothing' = 'list';
 
-  /** @throws SyntaxError when this is no list of identifiers */
-  read(bytes: Buffer): void {
+  /** The identifiers that are whole by now and were not before. @throws SyntaxError when this is no list of identifiers */
+  read(bytes: Buffer): readonly string[] {
+    this.#ids = [];
     const text = this.#rest + bytes.toString('latin1');
     token.lastIndex = 0;
     let at = 0;
@@ -23,13 +24,13 @@ export class IdListReader {
     }
     this.#rest = text.slice(at);
     if (!beginning.test(this.#rest)) throw new SyntaxError('this is no list of identifiers');
+    return this.#ids;
   }
 
-  /** The whole list, when all of it has come. @throws SyntaxError when it has no end */
-  end(): readonly string[] {
+  /** To be called when all has come. @throws SyntaxError when the list has no end */
+  end(): void {
     if (this.#next !== 'nothing' || this.#rest.trim() !== '')
       throw new SyntaxError('the list of identifiers has no end');
-    return this.#ids;
   }
 
   #take(id: string | undefined, sign: string | undefined): void {

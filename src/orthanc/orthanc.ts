@@ -97,8 +97,11 @@ export interface Orthanc {
   load(options?: CallOptions): Promise<LoadReading>;
   /** Number of instances, from /statistics: ~1 ms. */
   countInstances(options?: CallOptions): Promise<number>;
-  /** All ids, whole: paging has no stable order on 1.10.1. */
-  instanceIds(options?: CallOptions): Promise<readonly string[]>;
+  /**
+   * All ids in one answer, since paging has no stable order on 1.10.1; handed to `take` while they come, some hundreds at a time. They count
+   * only when this resolves: a list may break off.
+   */
+  instanceIds(take: (ids: readonly string[]) => void, options?: CallOptions): Promise<void>;
   /** One it holds, the same as long as that stands; null: it holds none. */
   anyInstance(options?: CallOptions): Promise<string | null>;
   /**

@@ -45,6 +45,12 @@ const restingMs = 250;
 const netMs = 2_000;
 
 /**
+ * Once so many transfers were begun, other backends have their turn in the next turn of the event loop: each takes about a millisecond, and
+ * with many backends hooks would wait for all of them. Counted, since by the clock no run would be like another.
+ */
+const beganATurn = 2;
+
+/**
  * Keeps `lanes` transfers under way to each backend. The first image after a pause leaves at once. What comes right behind it gathers for a
  * moment and goes together, for a transfer costs as much as several images, whatever is in it: taken one by one, as fast as they
  * came, images cost twice the CPU. Where more waits than one transfer takes, nothing is gathered. (A delay before every transfer was
@@ -57,6 +63,7 @@ export function createLanes(deps: LanesDeps): Lanes {
   /** Transfers under way, by backend, with something that was tried before. */
   const retries = new Map<string, number>();
   const woken = new Set<string>();
+  let isFillDue = false;
   const alarms = new Map<string, NodeJS.Timeout>();
   /** The last transfer to each backend, where it left nothing waiting. */
   const emptied = new Map<string, Emptied>();
@@ -76,19 +83,37 @@ export function createLanes(deps: LanesDeps): Lanes {
   function wake(backend: string): void {
     if (stopped || woken.has(backend)) return;
     woken.add(backend);
-    setImmediate(() => {
-      woken.delete(backend);
-      fill(backend);
-    });
+    fillSoon();
   }
 
-  function fill(backend: string): void {
+  function fillSoon(): void {
+    if (isFillDue || woken.size === 0) return;
+    isFillDue = true;
+    setImmediate(fillWoken);
+  }
+
+  function fillWoken(): void {
+    isFillDue = false;
+    let began = 0;
+    // What one of them wakes has the next turn.
+    const all = [...woken];
+    for (const backend of all) {
+      woken.delete(backend);
+      began += fill(backend);
+      if (began >= beganATurn) break;
+    }
+    fillSoon();
+  }
+
+  /** How many transfers it began. */
+  function fill(backend: string): number {
+    let began = 0;
     while (!stopped && pool.freeLanes(backend) > 0) {
       const now = clock();
       const sendable = pool.sendable(backend, now);
       if (!sendable.ok) {
         if (sendable.until !== null) alarm(backend, sendable.until);
-        return;
+        return began;
       }
       const last = emptied.get(backend);
       if (last !== undefined) {
@@ -96,7 +121,7 @@ export function createLanes(deps: LanesDeps): Lanes {
         // Earlier than its beginning: the clock was set back.
         if (now >= last.at && now < until) {
           alarm(backend, until);
-          return;
+          return began;
         }
       }
       beforeClaim(backend);
@@ -108,10 +133,10 @@ export function createLanes(deps: LanesDeps): Lanes {
         if (transfer === null) {
           pool.nothingToSend(backend);
           // What is ready waits for one of those lanes, and is looked for when it is free.
-          if (untriedOnly) return;
+          if (untriedOnly) return began;
           const next = ledger.nextAttemptAt(backend);
           if (next !== null) alarm(backend, resting.size > 0 ? Math.max(next, now + restingMs) : next);
-          return;
+          return began;
         }
         if (transfer.leavesSome) emptied.delete(backend);
         else {
@@ -119,13 +144,15 @@ export function createLanes(deps: LanesDeps): Lanes {
           emptied.set(backend, { at: now, instances: transfer.deliveries.length, afterMs });
         }
         run(transfer);
+        began++;
       } catch (error) {
         if (!(error instanceof LedgerError)) throw error;
         log.error('ledger failed; transfers pause', { backend, code: error.code, detail: error.message });
         alarm(backend, now + ledgerPauseMs);
-        return;
+        return began;
       }
     }
+    return began;
   }
 
   function run(transfer: Transfer): void {

@@ -63,8 +63,8 @@ export class SimOrthanc extends Server implements Orthanc {
     return this.ask('read', options, () => this.images.size);
   }
 
-  instanceIds(options?: CallOptions): Promise<readonly string[]> {
-    return this.ask('read', options, () => [...this.images.keys()]);
+  async instanceIds(take: (ids: readonly string[]) => void, options?: CallOptions): Promise<void> {
+    take(await this.ask('read', options, () => [...this.images.keys()]));
   }
 
   anyInstance(options?: CallOptions): Promise<string | null> {

@@ -1,11 +1,15 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { createOrthanc } from '../../src/orthanc/client.ts';
 import { IdListReader } from '../../src/orthanc/id-list.ts';
 
 const read = (...pieces: readonly string[]): readonly string[] => {
   const list = new IdListReader();
-  for (const piece of pieces) list.read(Buffer.from(piece));
-  return list.end();
+  const ids = pieces.flatMap((piece) => list.read(Buffer.from(piece)));
+  list.end();
+  return ids;
 };
 
 test('it reads what a parser of JSON reads, wherever the pieces are cut', () => {
@@ -44,4 +48,47 @@ test.each([
 ])('%s is no list of identifiers', (text) => {
   expect(() => read(text)).toThrow(SyntaxError);
   expect(() => read(...text.split(''))).toThrow(SyntaxError);
+});
+
+test('however fast a list comes, everything else has its turn between two pieces of it', async () => {
+  const ids = Array.from({ length: 60_000 }, (_, number) => number.toString(16).padStart(44, '0'));
+  const body = JSON.stringify(ids);
+  const server = createServer((request, response) => {
+    request.resume().once('end', () => response.end(body));
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  const client = createOrthanc({
+    name: 'SUT',
+    url: `http://127.0.0.1:${port}`,
+    username: 'orthanc',
+    password: 'orthanc',
+    requestTimeoutMs: 20_000,
+  });
+  let turn = 0;
+  const count = (): void => {
+    turn++;
+    next = setImmediate(count);
+  };
+  let next = setImmediate(count);
+  try {
+    const taken: string[] = [];
+    const turns: number[] = [];
+    await client.instanceIds((some) => {
+      taken.push(...some);
+      turns.push(turn);
+      // Longer than a piece may hold up anybody.
+      for (const began = performance.now(); performance.now() - began < 3; );
+    });
+    expect(taken).toEqual(ids);
+    expect(turns.length).toBeGreaterThan(10);
+    expect(new Set(turns).size).toBe(turns.length);
+  } finally {
+    clearImmediate(next);
+    client.close();
+    server.closeAllConnections();
+    server.close();
+  }
 });

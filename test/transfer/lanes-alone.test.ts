@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { silentLogger } from '../../src/log.ts';
 import type { DeliveryOutcome, Transfer } from '../../src/study.ts';
@@ -42,6 +43,14 @@ function lanesOf(bench: Rig): { readonly lanes: Lanes; readonly underWay: Set<Ca
   return { lanes, underWay };
 }
 
+/** A study of one image that waits for this backend. */
+function place({ ledger, time }: Rig, studyUid: string, backend: string): void {
+  const at = time.clock();
+  ledger.received(arrival(studyUid), at);
+  const decision = { studyUid, copy: 0, at, policy: 'p', kind: 'placed', backend } as const;
+  ledger.decide({ ...decision, reason: '', considered: [] });
+}
+
 test.each([
   [4, 2],
   [3, 1],
@@ -53,22 +62,11 @@ test.each([
   const { lanes, underWay } = lanesOf(bench);
   const tries = () => [...underWay].map(({ transfer }) => transfer.deliveries[0]?.attempts ?? 0);
   const retries = () => tries().filter((attempts) => attempts > 0).length;
-  const place = (studyUid: string): void => {
-    ledger.received(arrival(studyUid), time.clock());
-    const at = time.clock();
-    ledger.decide({
-      studyUid,
-      copy: 0,
-      at,
-      policy: 'p',
-      kind: 'placed',
-      backend: 'a',
-      reason: '',
-      considered: [],
-    });
+  const waiting = (studyUid: string): void => {
+    place(bench, studyUid, 'a');
     lanes.wake('a');
   };
-  for (let number = 0; number < 12; number++) place(`1.2.${number}`);
+  for (let number = 0; number < 12; number++) waiting(`1.2.${number}`);
   // All of them fail once. Meanwhile what failed never holds more than its share.
   for (let failed = 0; failed < 12; failed++) {
     const fresh = await until(
@@ -82,7 +80,7 @@ test.each([
   }
   await until(() => retries() === atMost, { what: 'the retries to be under way' });
   // Nothing spins while they wait for a lane of theirs: a new image finds one free.
-  place('1.3');
+  waiting('1.3');
   await until(() => tries().includes(0), { what: 'the new one to go at once' });
   expect(retries()).toBe(atMost);
   // They all end: as lanes of theirs come free, the others follow.
@@ -93,5 +91,23 @@ test.each([
     },
     { what: 'everything to go through' },
   );
+  await lanes.stop(0);
+});
+
+test('what waits for many backends begins over several turns of the event loop, and all of it begins', async () => {
+  const names = Array.from({ length: 9 }, (_, number) => `orthanc${number + 1}`);
+  await using bench = await rig(names.map((name) => backendConfig(name)));
+  bench.allUp();
+  const { lanes, underWay } = lanesOf(bench);
+  for (const name of names) place(bench, `1.2.${name.slice('orthanc'.length)}`, name);
+  lanes.wakeAll();
+  const perTurn: number[] = [];
+  for (let before = 0; perTurn.length < 100 && before < names.length; before = underWay.size) {
+    await setImmediate();
+    perTurn.push(underWay.size - before);
+  }
+  expect(Math.max(...perTurn)).toBeLessThanOrEqual(2);
+  expect([...underWay].map(({ transfer }) => transfer.backend)).toEqual(names);
+  for (const one of underWay) one.end({ kind: 'proven', md5: 'f'.repeat(32), bytes: 1 });
   await lanes.stop(0);
 });
