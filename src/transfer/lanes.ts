@@ -46,9 +46,10 @@ const netMs = 2_000;
 
 /**
  * Once so many transfers were begun, other backends have their turn in the next turn of the event loop: each takes about a millisecond, and
- * with many backends hooks would wait for all of them. Counted, since by the clock no run would be like another.
+ * with many backends hooks would wait for all of them. Not fewer: what begins together shares a sync of the disk. Counted, since by the clock
+ * no run would be like another.
  */
-const beganATurn = 2;
+const beganATurn = 8;
 
 /**
  * Keeps `lanes` transfers under way to each backend. The first image after a pause leaves at once. What comes right behind it gathers for a

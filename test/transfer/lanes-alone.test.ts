@@ -95,7 +95,7 @@ test.each([
 });
 
 test('what waits for many backends begins over several turns of the event loop, and all of it begins', async () => {
-  const names = Array.from({ length: 9 }, (_, number) => `orthanc${number + 1}`);
+  const names = Array.from({ length: 20 }, (_, number) => `orthanc${number + 1}`);
   await using bench = await rig(names.map((name) => backendConfig(name)));
   bench.allUp();
   const { lanes, underWay } = lanesOf(bench);
@@ -106,7 +106,7 @@ test('what waits for many backends begins over several turns of the event loop, 
     await setImmediate();
     perTurn.push(underWay.size - before);
   }
-  expect(Math.max(...perTurn)).toBeLessThanOrEqual(2);
+  expect(Math.max(...perTurn)).toBeLessThanOrEqual(8);
   expect([...underWay].map(({ transfer }) => transfer.backend)).toEqual(names);
   for (const one of underWay) one.end({ kind: 'proven', md5: 'f'.repeat(32), bytes: 1 });
   await lanes.stop(0);
