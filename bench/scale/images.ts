@@ -23,7 +23,7 @@ const kinds = [
 ] as const;
 /**
  * All have the same size. With sizes as in a hospital, one run placed many times as many studies as another while the same number of images was
- * timed, and placing one among 64 backends costs as much as sending some fifty images: what was compared was which studies came.
+ * timed, and placing one among 64 backends costs as much as sending dozens of images: what was compared was which studies came.
  */
 const instancesOfEach = 50;
 const stations = 6;
