@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 
 /** So long a piece of work may hold the event loop before hooks have their turn, milliseconds. */
-export const sliceMs = 2;
+const sliceMs = 2;
 
 /**
  * For work in many small pieces: to be awaited after each. Gives the event loop back where that was not done for a while, so that hooks are

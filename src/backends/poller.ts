@@ -55,11 +55,12 @@ const leastBetweenMs = 1_000;
 
 /**
  * Polls are begun in groups with a pause after each, since what all of them make the event loop do at once keeps hooks waiting: with 64
- * Orthancs that was 15 ms. So many in a group at least, and so many groups at most, which take a fifth of a second together.
+ * Orthancs that was 15 ms. So many in a group at least, and so many groups at most, which take a fifth of a second together, and a
+ * fifth of the interval: the next round must not overtake this one.
  */
 const leastInGroup = 4;
 const mostGroups = 20;
-const groupPauseMs = 10;
+const longestPauseMs = 10;
 
 interface Polled {
   readonly orthanc: Pick<Orthanc, 'load' | 'system'>;
@@ -73,7 +74,7 @@ interface Polled {
 }
 
 /**
- * Asks every Orthanc for its load, all within a fifth of a second, each with a limit below the interval: a slow one delays nobody, and
+ * Asks every Orthanc for its load, all within a fifth of a second or of the interval, each with a limit below the interval: a slow one delays nobody, and
  * is never asked twice at once. Health is told to the pool the moment an answer comes; the samples of a round go to
  * the ledger together. A sample that cannot be kept is lost, and said so: it is history, not work.
  */
@@ -82,6 +83,7 @@ export function createPoller(options: PollerOptions): Poller {
   const timers = options.timers ?? realTimers;
   const downAfter = options.downAfter ?? 2;
   const limitMs = Math.max(1, Math.floor(sampleMs * 0.8));
+  const groupPauseMs = Math.min(longestPauseMs, sampleMs / 5 / mostGroups);
   const polled = new Map<string, Polled>();
   addAll(options.orthancs);
   let stopping = new Stop();

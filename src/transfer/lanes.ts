@@ -82,7 +82,7 @@ export function createLanes(deps: LanesDeps): Lanes {
   }
 
   function wake(backend: string): void {
-    if (stopped || woken.has(backend)) return;
+    if (stopped) return;
     woken.add(backend);
     fillSoon();
   }

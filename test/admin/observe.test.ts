@@ -12,6 +12,7 @@ import { prior } from '../../src/backends/model/service.ts';
 import { LedgerError } from '../../src/ledger/ledger.ts';
 import { arrival, backendConfig } from '../backends/rig.ts';
 import { placing } from '../ledger/driving.ts';
+import { busyFor } from '../support/busy.ts';
 import { until } from '../support/wait.ts';
 import { type AdminRig, adminRig, rigTopology } from './rig.ts';
 import { listen } from './sse.ts';
@@ -344,8 +345,7 @@ describe('the stream', () => {
         ...ledger,
         journalAfter: (...asked) => {
           reads++;
-          const began = performance.now();
-          while (performance.now() - began < 6);
+          busyFor(6);
           return ledger.journalAfter(...asked);
         },
       },

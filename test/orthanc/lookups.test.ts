@@ -6,6 +6,7 @@ import { bounded } from '../../src/backends/bounded.ts';
 import { createOrthanc } from '../../src/orthanc/client.ts';
 import type { Orthanc } from '../../src/orthanc/orthanc.ts';
 import { Turns } from '../../src/orthanc/turns.ts';
+import { busyFor } from '../support/busy.ts';
 import { type OrthancProcess, startOrthanc } from '../support/orthanc-process.ts';
 import { type FaultProxy, startProxy } from '../support/proxy.ts';
 import { makeInstance, type SyntheticInstance } from '../support/synthetic.ts';
@@ -152,8 +153,3 @@ it('what is planned does not wait for long when the turns are long', async () =>
   await setImmediate();
   expect(begun).toBe(50);
 });
-
-function busyFor(ms: number): void {
-  const until = performance.now() + ms;
-  while (performance.now() < until);
-}
